@@ -22,7 +22,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "swift-gym",
     products: [
-        .library(name: "GymCore", targets: ["GymCore"])
+        .library(name: "GymCore", targets: ["GymCore"]),
+        .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -33,9 +34,13 @@ let package = Package(
         // The vocabulary that both sides share; depends on nothing.
         library("GymCore"),
 
+        // The environments' side.
+        library("GymEnvironments", ["GymCore"]),
+
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
+        tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
     ],
     swiftLanguageModes: [.v6]
 )

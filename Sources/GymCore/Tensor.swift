@@ -23,7 +23,8 @@ public struct Tensor: Sendable, Hashable {
     public init(dtype: DType, shape: [Int], bytes: [UInt8]) {
         precondition(
             bytes.count == Tensor.count(of: shape) * dtype.size,
-            "a \(dtype.name) tensor of shape \(shape) takes \(Tensor.count(of: shape) * dtype.size) bytes, not \(bytes.count)")
+            "a \(dtype.name) tensor of shape \(shape) takes \(Tensor.count(of: shape) * dtype.size) bytes, not \(bytes.count)"
+        )
         self.dtype = dtype
         self.shape = shape
         self.bytes = bytes
@@ -62,7 +63,8 @@ public struct Tensor: Sendable, Hashable {
             "a \(dtype.name) tensor cannot be read as \(Element.self)")
         return bytes.withUnsafeBytes { raw in
             [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
-                UnsafeMutableRawBufferPointer(buffer).copyMemory(from: UnsafeRawBufferPointer(rebasing: raw[..<(count * dtype.size)]))
+                UnsafeMutableRawBufferPointer(buffer).copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: raw[..<(count * dtype.size)]))
                 initialized = count
             }
         }

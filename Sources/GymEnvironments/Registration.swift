@@ -1,0 +1,15 @@
+public import GymCore
+
+/// The environments of this package.
+public enum GymEnvironments {
+    /// A registry of all of them.
+    public static var registry: EnvironmentRegistry {
+        var registry = EnvironmentRegistry()
+        registerClassicControl(in: &registry)
+        return registry
+    }
+
+    private static func registerClassicControl(in registry: inout EnvironmentRegistry) {
+        registry.register(CartPole.spec) { CartPole(options: $0) }
+    }
+}

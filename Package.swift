@@ -23,6 +23,9 @@ let package = Package(
     name: "swift-gym",
     products: [
         .library(name: "GymCore", targets: ["GymCore"]),
+        .library(name: "GymProtocol", targets: ["GymProtocol"]),
+        .library(name: "GymClient", targets: ["GymClient"]),
+        .library(name: "GymServer", targets: ["GymServer"]),
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
     ],
     dependencies: [
@@ -34,7 +37,17 @@ let package = Package(
         // The vocabulary that both sides share; depends on nothing.
         library("GymCore"),
 
+        // The protocol, the only thing through which the two sides meet.
+        .systemLibrary(
+            name: "CProtobufC", pkgConfig: "libprotobuf-c",
+            providers: [.apt(["libprotobuf-c-dev", "protobuf-c-compiler"]), .brew(["protobuf-c"])]),
+        .target(name: "CGymProtocol", dependencies: ["CProtobufC"]),
+        .target(name: "CSystemCalls"),
+        library("GymProtocol", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
+        library("GymClient", ["GymCore", "GymProtocol"]),
+
         // The environments' side.
+        library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("GymEnvironments", ["GymCore"]),
 
         // Test support: golden trajectories, the built executables.

@@ -1,0 +1,45 @@
+// System calls that Swift cannot import: variadic ones, and those hidden behind macros.
+#ifndef SYSTEM_CALLS_H
+#define SYSTEM_CALLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/// Sleeps while `*word == expected`, until woken or until `nanoseconds` have passed (negative: no limit).
+/// Returns 0 when woken, otherwise the negated errno. Works between processes.
+int gym_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds);
+
+/// Wakes everyone who sleeps on the word, in any process.
+void gym_futex_wake(uint32_t *word);
+
+/// A descriptor of anonymous memory of a fixed size: it can neither shrink nor grow any more.
+/// Returns a negated errno on failure.
+int gym_sealed_memory(const char *name, uint64_t size);
+
+/// Whether the descriptor's size can no longer change, so that touching a mapping of it cannot fault.
+int gym_is_sealed(int descriptor);
+
+/// The next connection of a listening socket, closed on exec. Returns a descriptor or a negated errno.
+int gym_accept(int socket);
+
+/// sendmsg with an optional descriptor to pass (-1: none), without SIGPIPE. Returns bytes sent or a negated errno.
+ssize_t gym_send(int socket, const struct iovec *pieces, size_t count, int descriptor);
+
+/// recv that also takes a passed descriptor: `*descriptor` is it, or -1. Returns bytes received or a negated errno.
+ssize_t gym_receive(int socket, void *buffer, size_t size, int flags, int *descriptor);
+
+/// The user id of the process at the other end, or -1.
+int64_t gym_peer_user(int socket);
+
+/// Tells the processor that this is a spin loop.
+static inline void gym_spin_hint(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

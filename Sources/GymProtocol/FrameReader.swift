@@ -1,0 +1,127 @@
+/// What a frame carries.
+public enum FrameKind: UInt8, Sendable {
+    case request = 1
+    case response = 2
+    case notice = 3
+}
+
+/// The eight bytes before each message: length of the body (u32, little-endian), kind (u8), flags (u8), reserved (u16).
+enum FrameHeader {
+    static let size = 8
+
+    /// - Throws: ``WireError`` when the header is not one of this version.
+    static func parse(_ bytes: UnsafeRawPointer, maxBody: Int) throws(WireError) -> (kind: FrameKind, length: Int) {
+        let length = Int(UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self)))
+        let kind = bytes.load(fromByteOffset: 4, as: UInt8.self)
+        let rest = bytes.loadUnaligned(fromByteOffset: 5, as: UInt8.self)
+        let reserved = bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
+        guard let kind = FrameKind(rawValue: kind) else {
+            throw WireError(
+                .malformedFrame, "the frame's kind is \(kind); a kind is 1 (request), 2 (response) or 3 (notice)")
+        }
+        guard rest == 0, reserved == 0 else {
+            throw WireError(.malformedFrame, "the frame's flags and reserved bytes have to be 0")
+        }
+        guard length <= maxBody else {
+            throw WireError(
+                .frameTooLarge, "the frame's body is said to have \(length) bytes; at most \(maxBody) are taken")
+        }
+        return (kind, length)
+    }
+}
+
+/// Reads frames from a socket into memory that it uses again for each.
+///
+/// What a peer says about sizes is believed only as far as its bytes arrive: the buffer grows with them.
+public final class FrameReader {
+    /// A frame; its body is valid until the next one is read.
+    public struct Frame {
+        /// What it carries.
+        public let kind: FrameKind
+        /// The encoded message.
+        public let body: UnsafeRawBufferPointer
+    }
+
+    /// The largest body that is taken.
+    public var maxBody: Int
+    /// Bytes read since the start.
+    public private(set) var bytesReceived: UInt64 = 0
+    /// A descriptor that came with the frames read so far; -1: none. Whoever takes it sets it to -1.
+    public var passedDescriptor: Int32 = -1
+
+    private let socket: UnixSocket
+    private var buffer: UnsafeMutableRawBufferPointer
+    private var start = 0
+    private var end = 0
+
+    private static let initialCapacity = 8 << 10
+    /// What is kept between frames; a connection that once sent a large frame does not hold its memory for ever.
+    private static let keptCapacity = 1 << 20
+
+    /// A reader of the given socket.
+    public init(_ socket: UnixSocket, maxBody: Int) {
+        self.socket = socket
+        self.maxBody = maxBody
+        buffer = .allocate(byteCount: FrameReader.initialCapacity, alignment: 64)
+    }
+
+    deinit {
+        buffer.deallocate()
+        if passedDescriptor >= 0 { _ = UnixSocket(owning: passedDescriptor) }
+    }
+
+    /// Whether bytes of another frame are here already.
+    public var hasBufferedBytes: Bool { end > start }
+
+    /// The next frame, or `nil` when the peer has closed between two frames.
+    ///
+    /// - Throws: ``WireError`` for what is not a frame, ``SystemError`` when the socket fails.
+    public func next() throws -> Frame? {
+        if start == end {
+            start = 0
+            end = 0
+            if buffer.count > FrameReader.keptCapacity { resize(to: FrameReader.initialCapacity) }
+        }
+        guard try fill(to: FrameHeader.size, atBoundary: true) else { return nil }
+        let (kind, length) = try FrameHeader.parse(buffer.baseAddress! + start, maxBody: maxBody)
+        _ = try fill(to: FrameHeader.size + length, atBoundary: false)
+        let body = UnsafeRawBufferPointer(start: buffer.baseAddress! + start + FrameHeader.size, count: length)
+        start += FrameHeader.size + length
+        return Frame(kind: kind, body: body)
+    }
+
+    /// Receives until `count` bytes lie at `start`; `false` when the peer closed before the first of them.
+    private func fill(to count: Int, atBoundary: Bool) throws -> Bool {
+        while end - start < count {
+            if end == buffer.count { makeRoom(for: count) }
+            let free = UnsafeMutableRawBufferPointer(rebasing: buffer[end...])
+            let received = try socket.receive(into: free, passedDescriptor: &passedDescriptor)
+            if received == 0 {
+                if atBoundary && end == start { return false }
+                throw WireError(
+                    .malformedFrame, "the connection ended inside a frame: \(end - start) of \(count) bytes came")
+            }
+            bytesReceived += UInt64(received)
+            end += received
+        }
+        return true
+    }
+
+    private func makeRoom(for count: Int) {
+        if start > 0 {
+            buffer.baseAddress!.copyMemory(from: buffer.baseAddress! + start, byteCount: end - start)
+            end -= start
+            start = 0
+        }
+        if end == buffer.count { resize(to: min(max(count, buffer.count + 1), 2 * buffer.count)) }
+    }
+
+    private func resize(to capacity: Int) {
+        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 64)
+        larger.baseAddress!.copyMemory(from: buffer.baseAddress! + start, byteCount: end - start)
+        end -= start
+        start = 0
+        buffer.deallocate()
+        buffer = larger
+    }
+}

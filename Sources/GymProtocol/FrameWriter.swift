@@ -1,0 +1,130 @@
+internal import CProtobufC
+import Glibc
+
+/// Encodes messages and sends them as frames, large parts from where they lie.
+///
+/// protobuf-c hands over an encoded message piece by piece. Small pieces are gathered in one buffer; the bytes of large
+/// tensors are not copied but sent from the memory that the environments wrote them into.
+final class FrameWriter {
+    /// Parts of a message being built live here until the frame is sent.
+    let arena = Arena()
+    /// Bytes sent since the start.
+    private(set) var bytesSent: UInt64 = 0
+
+    private let socket: UnixSocket
+    private let sink: UnsafeMutablePointer<Sink>
+
+    /// What protobuf-c writes to. Its first member is what protobuf-c knows of it.
+    private struct Sink {
+        var base = ProtobufCBuffer()
+        var scratch: UnsafeMutableRawPointer
+        var scratchCapacity: Int
+        var scratchCount = 0
+        var total = 0
+        var segments: UnsafeMutablePointer<Segment>
+        var segmentCapacity: Int
+        var segmentCount = 0
+    }
+
+    /// A run of the frame: from the scratch buffer, or from elsewhere.
+    private struct Segment {
+        var external: UnsafeRawPointer?
+        var offset: Int
+        var count: Int
+    }
+
+    /// From this size on, bytes are sent from where they lie. Copying less is cheaper than another piece to send.
+    private static let externalSize = 1024
+
+    init(_ socket: UnixSocket) {
+        self.socket = socket
+        sink = .allocate(capacity: 1)
+        sink.initialize(
+            to: Sink(
+                scratch: .allocate(byteCount: 4096, alignment: 16), scratchCapacity: 4096,
+                segments: .allocate(capacity: 16), segmentCapacity: 16))
+        sink.pointee.base.append = { buffer, count, bytes in
+            guard count > 0 else { return }
+            FrameWriter.append(bytes!, count, to: UnsafeMutableRawPointer(buffer!).assumingMemoryBound(to: Sink.self))
+        }
+    }
+
+    deinit {
+        sink.pointee.scratch.deallocate()
+        sink.pointee.segments.deallocate()
+        sink.deallocate()
+    }
+
+    /// Encodes a message and sends it; the arena is empty after it.
+    ///
+    /// - Parameter descriptor: a file descriptor to pass along, or -1.
+    /// - Throws: ``WireError`` when the message is larger than `maxBody` (nothing was sent), ``SystemError``.
+    func send(
+        _ kind: FrameKind, _ message: UnsafeMutableRawPointer, maxBody: Int, passing descriptor: Int32 = -1
+    ) throws {
+        defer { arena.reset() }
+        sink.pointee.scratchCount = 0
+        sink.pointee.segmentCount = 0
+        sink.pointee.total = 0
+        let header: (UInt32, UInt8, UInt8, UInt16) = (0, kind.rawValue, 0, 0)
+        withUnsafeBytes(of: header) { FrameWriter.append($0.baseAddress!, FrameHeader.size, to: sink) }
+        protobuf_c_message_pack_to_buffer(
+            message.assumingMemoryBound(to: ProtobufCMessage.self),
+            UnsafeMutableRawPointer(sink).assumingMemoryBound(to: ProtobufCBuffer.self))
+        let length = sink.pointee.total - FrameHeader.size
+        guard length <= min(maxBody, Int(UInt32.max)) else {
+            throw WireError(
+                .responseTooLarge,
+                "the message takes \(length) bytes; frames on this connection have at most \(maxBody)")
+        }
+        sink.pointee.scratch.storeBytes(of: UInt32(length).littleEndian, as: UInt32.self)
+        try withUnsafeTemporaryAllocation(of: iovec.self, capacity: sink.pointee.segmentCount) { pieces in
+            for index in 0..<sink.pointee.segmentCount {
+                let segment = sink.pointee.segments[index]
+                let start = segment.external ?? UnsafeRawPointer(sink.pointee.scratch + segment.offset)
+                pieces.initializeElement(
+                    at: index, to: iovec(iov_base: UnsafeMutableRawPointer(mutating: start), iov_len: segment.count))
+            }
+            try socket.send(pieces, passing: descriptor)
+        }
+        bytesSent += UInt64(length + FrameHeader.size)
+    }
+
+    private static func append(_ bytes: UnsafeRawPointer, _ count: Int, to sink: UnsafeMutablePointer<Sink>) {
+        sink.pointee.total += count
+        if count >= externalSize {
+            addSegment(Segment(external: bytes, offset: 0, count: count), to: sink)
+            return
+        }
+        let needed = sink.pointee.scratchCount + count
+        if needed > sink.pointee.scratchCapacity {
+            let capacity = max(needed, 2 * sink.pointee.scratchCapacity)
+            let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+            larger.copyMemory(from: sink.pointee.scratch, byteCount: sink.pointee.scratchCount)
+            sink.pointee.scratch.deallocate()
+            sink.pointee.scratch = larger
+            sink.pointee.scratchCapacity = capacity
+        }
+        (sink.pointee.scratch + sink.pointee.scratchCount).copyMemory(from: bytes, byteCount: count)
+        let last = sink.pointee.segmentCount - 1
+        if last >= 0, sink.pointee.segments[last].external == nil {
+            sink.pointee.segments[last].count += count
+        } else {
+            addSegment(Segment(external: nil, offset: sink.pointee.scratchCount, count: count), to: sink)
+        }
+        sink.pointee.scratchCount = needed
+    }
+
+    private static func addSegment(_ segment: Segment, to sink: UnsafeMutablePointer<Sink>) {
+        if sink.pointee.segmentCount == sink.pointee.segmentCapacity {
+            let capacity = 2 * sink.pointee.segmentCapacity
+            let larger = UnsafeMutablePointer<Segment>.allocate(capacity: capacity)
+            larger.initialize(from: sink.pointee.segments, count: sink.pointee.segmentCount)
+            sink.pointee.segments.deallocate()
+            sink.pointee.segments = larger
+            sink.pointee.segmentCapacity = capacity
+        }
+        sink.pointee.segments[sink.pointee.segmentCount] = segment
+        sink.pointee.segmentCount += 1
+    }
+}

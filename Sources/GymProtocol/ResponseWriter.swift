@@ -1,0 +1,486 @@
+internal import CGymProtocol
+internal import CProtobufC
+public import GymCore
+
+/// A server's voice: sends responses, errors and notices. Not for several threads at once.
+public final class ResponseWriter {
+    private let writer: FrameWriter
+    /// The largest body that the client takes.
+    public var maxBody: Int
+    /// Bytes sent since the start.
+    public var bytesSent: UInt64 { writer.bytesSent }
+
+    private typealias CResponse = UnsafeMutablePointer<Gym__V1__Response>
+
+    /// A writer to the given socket.
+    public init(_ socket: UnixSocket, maxBody: Int) {
+        writer = FrameWriter(socket)
+        self.maxBody = maxBody
+    }
+
+    /// Which request is answered.
+    public struct Envelope: Sendable {
+        /// The request's id.
+        public var id: UInt64
+        /// The request's handle.
+        public var handle: UInt32
+
+        /// The envelope of an answer.
+        public init(id: UInt64, handle: UInt32) {
+            self.id = id
+            self.handle = handle
+        }
+    }
+
+    private func send(
+        _ envelope: Envelope, passing descriptor: Int32 = -1, _ fill: (Arena, CResponse) -> Void
+    ) throws {
+        let message = writer.arena.message(gym__v1__response__init)
+        message.pointee.id = envelope.id
+        message.pointee.handle = envelope.handle
+        fill(writer.arena, message)
+        try writer.send(.response, message, maxBody: maxBody, passing: descriptor)
+    }
+
+    /// Says that a request failed.
+    public func error(_ error: WireError, _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__error__init)
+            part.pointee.code = Gym__V1__ErrorCode(rawValue: UInt32(error.code.rawValue))
+            part.pointee.message = arena.string(error.message)
+            part.pointee.fatal = error.isFatal ? 1 : 0
+            part.pointee.n_details = error.details.count
+            part.pointee.details = arena.pointers(
+                error.details.map { detail in
+                    let message = arena.message(gym__v1__error_detail__init)
+                    message.pointee.field = arena.string(detail.field)
+                    if let index = detail.environmentIndex {
+                        message.pointee.environment_case = GYM__V1__ERROR_DETAIL__ENVIRONMENT_ENVIRONMENT_INDEX
+                        message.pointee.environment_index = UInt32(index)
+                    }
+                    message.pointee.expected = arena.string(detail.expected)
+                    message.pointee.got = arena.string(detail.got)
+                    return message
+                })
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_ERROR
+            response.pointee.error = part
+        }
+    }
+
+    /// Answers a hello.
+    public func hello(_ reply: HelloReply, _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__hello_response__init)
+            part.pointee.major = UInt32(reply.major)
+            part.pointee.minor = UInt32(reply.minor)
+            part.pointee.server_name = arena.string(reply.serverName)
+            part.pointee.server_version = arena.string(reply.serverVersion)
+            (part.pointee.n_capabilities, part.pointee.capabilities) = arena.strings(reply.capabilities)
+            let limits = arena.message(gym__v1__limits__init)
+            limits.pointee.max_frame_bytes = UInt64(reply.limits.maxFrameBytes)
+            limits.pointee.max_connections = UInt32(reply.limits.maxConnections)
+            limits.pointee.max_handles = UInt32(reply.limits.maxHandles)
+            limits.pointee.max_environments = UInt32(reply.limits.maxEnvironments)
+            limits.pointee.max_pending_requests = UInt32(reply.limits.maxPendingRequests)
+            limits.pointee.max_memory_bytes = UInt64(reply.limits.maxMemoryBytes)
+            limits.pointee.idle_timeout_seconds = UInt32(reply.limits.idleTimeoutSeconds)
+            part.pointee.limits = limits
+            part.pointee.session_id = reply.sessionID
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_HELLO
+            response.pointee.hello = part
+        }
+    }
+
+    /// Answers a ping.
+    public func ping(_ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_PING
+            response.pointee.ping = arena.message(gym__v1__ping_response__init)
+        }
+    }
+
+    /// Answers a request to send, before the environments have stepped.
+    public func sent(_ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_SEND
+            response.pointee.send = arena.message(gym__v1__send_response__init)
+        }
+    }
+
+    /// Answers a close.
+    public func closed(_ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_CLOSE
+            response.pointee.close = arena.message(gym__v1__close_response__init)
+        }
+    }
+
+    /// Answers a request to take over states.
+    public func stateSet(_ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_SET_STATE
+            response.pointee.set_state = arena.message(gym__v1__set_state_response__init)
+        }
+    }
+
+    /// Answers a request to shut down.
+    public func shutdown(_ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_SHUTDOWN
+            response.pointee.shutdown = arena.message(gym__v1__shutdown_response__init)
+        }
+    }
+
+    /// Answers a request for the server's status.
+    public func status(_ status: ServerStatus, _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__status_response__init)
+            part.pointee.uptime_seconds = status.uptimeSeconds
+            part.pointee.connections = status.connections
+            part.pointee.environments = status.environments
+            part.pointee.steps = status.steps
+            part.pointee.bytes_received = status.bytesReceived
+            part.pointee.bytes_sent = status.bytesSent
+            part.pointee.errors = status.errors
+            part.pointee.connections_total = status.connectionsTotal
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_STATUS
+            response.pointee.status = part
+        }
+    }
+
+    /// Answers a request for the list of environments.
+    public func list(_ environments: [EnvironmentDescription], _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__list_response__init)
+            part.pointee.n_environments = environments.count
+            part.pointee.environments = arena.pointers(environments.map(arena.description))
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_LIST
+            response.pointee.list = part
+        }
+    }
+
+    /// Answers a make.
+    ///
+    /// - Parameter descriptor: the shared memory, or -1.
+    public func made(_ made: MadeEnvironment, descriptor: Int32 = -1, _ envelope: Envelope) throws {
+        try send(envelope, passing: descriptor) { arena, response in
+            let part = arena.message(gym__v1__make_response__init)
+            part.pointee.handle = made.handle
+            part.pointee.num_envs = UInt32(made.count)
+            part.pointee.spec = arena.description(made.description)
+            let observation = made.description.observationSpace
+            let action = made.description.actionSpace
+            part.pointee.observation_space = arena.space(observation)
+            part.pointee.action_space = arena.space(action)
+            part.pointee.batched_observation_space = arena.space(observation.batched(made.count))
+            part.pointee.batched_action_space = arena.space(action.batched(made.count))
+            part.pointee.autoreset = Gym__V1__AutoresetMode(rawValue: UInt32(made.autoreset.rawValue))
+            part.pointee.transport = Gym__V1__Transport(rawValue: UInt32(made.transport.rawValue))
+            part.pointee.max_episode_steps = UInt64(made.maxEpisodeSteps ?? 0)
+            if let layout = made.sharedMemory { part.pointee.shared_memory = arena.sharedMemory(layout) }
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_MAKE
+            response.pointee.make = part
+        }
+    }
+
+    /// Answers a reset.
+    public func reset(
+        _ buffers: StepBuffers, effectiveSeeds: [UInt64], faults: [EnvironmentFault], wantsInfo: Bool,
+        _ envelope: Envelope
+    ) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__reset_response__init)
+            part.pointee.n_observation = buffers.observation.leaves.count
+            part.pointee.observation = arena.leaves(of: buffers.observation)
+            part.pointee.n_effective_seeds = effectiveSeeds.count
+            part.pointee.effective_seeds = arena.numbers(effectiveSeeds)
+            if wantsInfo { (part.pointee.n_info, part.pointee.info) = arena.info(buffers.infos) }
+            (part.pointee.n_faults, part.pointee.faults) = arena.faults(faults)
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_RESET
+            response.pointee.reset = part
+        }
+    }
+
+    /// What a step's response holds.
+    public struct StepContents {
+        /// Rows to send, for an answer to a receive; `nil`: all.
+        public var rows: UnsafeBufferPointer<UInt32>?
+        /// Whether last observations of ended episodes go along.
+        public var hasFinalObservations = false
+        /// Whether `info` goes along.
+        public var wantsInfo = false
+        /// Whether observations, rewards and flags travel in shared memory, so that only faults and `info` are sent.
+        public var resultsAreShared = false
+        /// Environments that failed.
+        public var faults: [EnvironmentFault] = []
+
+        /// Everything of all rows, and no `info`.
+        public init() {}
+    }
+
+    /// Answers a step, or a receive.
+    public func step(_ buffers: StepBuffers, _ contents: StepContents, _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__step_response__init)
+            if !contents.resultsAreShared { arena.results(buffers, contents, into: part) }
+            if contents.wantsInfo {
+                let rows = contents.rows.map { $0.map(Int.init) } ?? Array(0..<buffers.count)
+                (part.pointee.n_info, part.pointee.info) = arena.info(rows.map { buffers.infos[$0] })
+                if contents.hasFinalObservations {
+                    let ended = rows.filter { buffers.terminated[$0] | buffers.truncated[$0] != 0 }
+                    (part.pointee.n_final_info, part.pointee.final_info) = arena.info(
+                        ended.map { buffers.finalInfos[$0] })
+                }
+            }
+            (part.pointee.n_faults, part.pointee.faults) = arena.faults(contents.faults)
+            if contents.rows == nil {
+                response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_STEP
+                response.pointee.step = part
+            } else {
+                response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_RECEIVE
+                response.pointee.receive = part
+            }
+        }
+    }
+
+    /// Answers a request to render.
+    public func render(_ renderings: [Rendering], _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__render_response__init)
+            part.pointee.n_frames = renderings.count
+            part.pointee.frames = arena.pointers(
+                renderings.map { rendering in
+                    let frame = arena.message(gym__v1__frame__init)
+                    switch rendering {
+                    case .image(let image):
+                        frame.pointee.frame_case = GYM__V1__FRAME__FRAME_IMAGE
+                        frame.pointee.image = arena.tensor(image)
+                    case .text(let text):
+                        frame.pointee.frame_case = GYM__V1__FRAME__FRAME_TEXT
+                        frame.pointee.text = arena.string(text)
+                    }
+                    return frame
+                })
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_RENDER
+            response.pointee.render = part
+        }
+    }
+
+    /// Answers a request for states.
+    public func states(_ states: [[UInt8]], _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__get_state_response__init)
+            part.pointee.n_states = states.count
+            part.pointee.states = arena.numbers(states.map(arena.data))
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_GET_STATE
+            response.pointee.get_state = part
+        }
+    }
+
+    /// Answers a request for a sample.
+    public func sample(_ sample: BatchBuffer, _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__sample_response__init)
+            part.pointee.n_sample = sample.leaves.count
+            part.pointee.sample = arena.leaves(of: sample)
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_SAMPLE
+            response.pointee.sample = part
+        }
+    }
+
+    /// Answers whether members are in a space.
+    public func contained(_ flags: [Bool], _ envelope: Envelope) throws {
+        try send(envelope) { arena, response in
+            let part = arena.message(gym__v1__contains_response__init)
+            part.pointee.contained = arena.data(flags.map { $0 ? 1 : 0 })
+            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_CONTAINS
+            response.pointee.contains = part
+        }
+    }
+
+    // MARK: Notices
+
+    /// Tells the client that the server ends.
+    public func shuttingDown(reason: String) throws {
+        let notice = writer.arena.message(gym__v1__notice__init)
+        let part = writer.arena.message(gym__v1__shutting_down__init)
+        part.pointee.reason = writer.arena.string(reason)
+        notice.pointee.message_case = GYM__V1__NOTICE__MESSAGE_SHUTTING_DOWN
+        notice.pointee.shutting_down = part
+        try writer.send(.notice, notice, maxBody: maxBody)
+    }
+
+    /// Tells the client that it was idle for too long.
+    public func reaped(idleSeconds: Int) throws {
+        let notice = writer.arena.message(gym__v1__notice__init)
+        let part = writer.arena.message(gym__v1__reaped__init)
+        part.pointee.idle_seconds = UInt32(idleSeconds)
+        notice.pointee.message_case = GYM__V1__NOTICE__MESSAGE_REAPED
+        notice.pointee.reaped = part
+        try writer.send(.notice, notice, maxBody: maxBody)
+    }
+}
+
+extension Arena {
+    /// Observations, rewards, flags and the ends of episodes, from where they lie.
+    fileprivate func results(
+        _ buffers: StepBuffers, _ contents: ResponseWriter.StepContents,
+        into part: UnsafeMutablePointer<Gym__V1__StepResponse>
+    ) {
+        let count = contents.rows?.count ?? buffers.count
+        part.pointee.n_observation = buffers.observation.leaves.count
+        part.pointee.observation = leaves(of: buffers.observation, rows: contents.rows)
+        if let rows = contents.rows {
+            part.pointee.n_environment_index = rows.count
+            part.pointee.environment_index = array(UInt32.self, count: rows.count)
+            part.pointee.environment_index.update(from: rows.baseAddress!, count: rows.count)
+            part.pointee.rewards = gather(rows) { buffers.rewards[$0] }
+            part.pointee.terminated = gather(rows) { buffers.terminated[$0] }
+            part.pointee.truncated = gather(rows) { buffers.truncated[$0] }
+        } else {
+            part.pointee.rewards = bytes(UnsafeMutableRawBufferPointer(buffers.rewards))
+            part.pointee.terminated = bytes(UnsafeMutableRawBufferPointer(buffers.terminated))
+            part.pointee.truncated = bytes(UnsafeMutableRawBufferPointer(buffers.truncated))
+        }
+        func row(_ position: Int) -> Int { contents.rows.map { Int($0[position]) } ?? position }
+        func hasEnded(_ row: Int) -> Bool { buffers.terminated[row] | buffers.truncated[row] != 0 }
+        var ended = 0
+        for position in 0..<count where hasEnded(row(position)) { ended += 1 }
+        guard ended > 0 else { return }
+        // In final_index stand positions in this response; the buffers are read by row.
+        let positions = array(UInt32.self, count: ended)
+        let rows = array(UInt32.self, count: ended)
+        var next = 0
+        for position in 0..<count where hasEnded(row(position)) {
+            positions[next] = UInt32(position)
+            rows[next] = UInt32(row(position))
+            next += 1
+        }
+        let endedRows = UnsafeBufferPointer(start: UnsafePointer(rows), count: ended)
+        part.pointee.n_final_index = ended
+        part.pointee.final_index = positions
+        part.pointee.episode_returns = gather(endedRows) { buffers.episodeReturns[$0] }
+        part.pointee.episode_lengths = gather(endedRows) { buffers.episodeLengths[$0] }
+        if contents.hasFinalObservations {
+            part.pointee.n_final_observation = buffers.finalObservation.leaves.count
+            part.pointee.final_observation = leaves(of: buffers.finalObservation, rows: endedRows)
+        }
+    }
+
+    private func bytes(_ memory: UnsafeMutableRawBufferPointer) -> ProtobufCBinaryData {
+        ProtobufCBinaryData(len: memory.count, data: memory.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    }
+
+    private func gather<T: BitwiseCopyable>(
+        _ rows: UnsafeBufferPointer<UInt32>, _ element: (Int) -> T
+    ) -> ProtobufCBinaryData {
+        let gathered = array(T.self, count: rows.count)
+        for (position, row) in rows.enumerated() { gathered[position] = element(Int(row)) }
+        return ProtobufCBinaryData(
+            len: rows.count * MemoryLayout<T>.stride,
+            data: UnsafeMutableRawPointer(gathered).assumingMemoryBound(to: UInt8.self))
+    }
+
+    fileprivate func faults(
+        _ faults: [EnvironmentFault]
+    ) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<Gym__V1__Fault>?>?) {
+        if faults.isEmpty { return (0, nil) }
+        let messages = faults.map { fault in
+            let message = message(gym__v1__fault__init)
+            message.pointee.environment_index = UInt32(fault.index)
+            message.pointee.message = string(fault.message)
+            return message
+        }
+        return (messages.count, pointers(messages))
+    }
+
+    fileprivate func info(
+        _ infos: [[InfoEntry]]
+    ) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<Gym__V1__InfoColumn>?>) {
+        let messages = InfoColumn.columns(of: infos).map { column in
+            let message = message(gym__v1__info_column__init)
+            message.pointee.name = string(column.name)
+            message.pointee.mask = data(column.values.map { $0 == nil ? 0 : 1 })
+            if let stacked = column.stacked {
+                message.pointee.values_case = GYM__V1__INFO_COLUMN__VALUES_TENSOR
+                message.pointee.tensor = tensor(stacked)
+            } else {
+                message.pointee.values_case = GYM__V1__INFO_COLUMN__VALUES_OBJECTS
+                message.pointee.objects = list(column.values.map { $0 ?? .list([]) })
+            }
+            return message
+        }
+        return (messages.count, pointers(messages))
+    }
+
+    fileprivate func description(
+        _ description: EnvironmentDescription
+    ) -> UnsafeMutablePointer<Gym__V1__EnvironmentSpec> {
+        let spec = message(gym__v1__environment_spec__init)
+        spec.pointee.id = string(description.id)
+        spec.pointee.summary = string(description.summary)
+        spec.pointee.max_episode_steps = UInt64(description.maxEpisodeSteps ?? 0)
+        if let threshold = description.rewardThreshold { spec.pointee.reward_threshold = option(.real(threshold)) }
+        spec.pointee.nondeterministic = description.nondeterministic ? 1 : 0
+        (spec.pointee.n_render_modes, spec.pointee.render_modes) = strings(description.renderModes)
+        spec.pointee.render_fps = description.renderFPS
+        (spec.pointee.n_options, spec.pointee.options) = optionSpecs(description.options)
+        (spec.pointee.n_reset_options, spec.pointee.reset_options) = optionSpecs(description.resetOptions)
+        spec.pointee.n_autoreset_modes = description.autoresetModes.count
+        spec.pointee.autoreset_modes = numbers(
+            description.autoresetModes.map { Gym__V1__AutoresetMode(rawValue: UInt32($0.rawValue)) })
+        spec.pointee.restorable = description.isRestorable ? 1 : 0
+        spec.pointee.observation_space = space(description.observationSpace)
+        spec.pointee.action_space = space(description.actionSpace)
+        return spec
+    }
+
+    fileprivate func sharedMemory(_ layout: SharedMemoryLayout) -> UnsafeMutablePointer<Gym__V1__SharedMemory> {
+        func region(_ region: SharedMemoryLayout.Region) -> UnsafeMutablePointer<Gym__V1__Region> {
+            let message = self.message(gym__v1__region__init)
+            message.pointee.offset = UInt64(region.offset)
+            message.pointee.dtype = Gym__V1__DType(rawValue: UInt32(region.dtype.rawValue))
+            message.pointee.n_shape = region.shape.count
+            message.pointee.shape = numbers(region.shape.map(UInt32.init))
+            return message
+        }
+        let message = self.message(gym__v1__shared_memory__init)
+        message.pointee.size = UInt64(layout.size)
+        message.pointee.control_offset = UInt64(layout.controlOffset)
+        message.pointee.n_actions = layout.actions.count
+        message.pointee.actions = pointers(layout.actions.map(region))
+        message.pointee.n_results = layout.results.count
+        message.pointee.results = pointers(
+            layout.results.map { results in
+                let part = self.message(gym__v1__result_regions__init)
+                part.pointee.n_observation = results.observation.count
+                part.pointee.observation = pointers(results.observation.map(region))
+                part.pointee.n_final_observation = results.finalObservation.count
+                part.pointee.final_observation = pointers(results.finalObservation.map(region))
+                part.pointee.rewards = region(results.rewards)
+                part.pointee.terminated = region(results.terminated)
+                part.pointee.truncated = region(results.truncated)
+                part.pointee.episode_returns = region(results.episodeReturns)
+                part.pointee.episode_lengths = region(results.episodeLengths)
+                return part
+            })
+        return message
+    }
+}
+
+extension InfoColumn {
+    /// The values as one tensor, zeros where there are none; `nil` when they are not tensors of one kind.
+    fileprivate var stacked: Tensor? {
+        guard case .tensor(let first)?? = values.first(where: { $0 != nil }) else { return nil }
+        var bytes: [UInt8] = []
+        for value in values {
+            switch value {
+            case nil: bytes += [UInt8](repeating: 0, count: first.bytes.count)
+            case .tensor(let tensor)? where tensor.dtype == first.dtype && tensor.shape == first.shape:
+                bytes += tensor.bytes
+            default: return nil
+            }
+        }
+        return Tensor(dtype: first.dtype, shape: [values.count] + first.shape, bytes: bytes)
+    }
+}

@@ -1,0 +1,158 @@
+internal import CSystemCalls
+import Glibc
+public import GymCore
+import Synchronization
+
+/// Memory that a server and a client both map: actions one way, results the other, and a doorbell each way.
+///
+/// The descriptor is sealed, so the memory cannot shrink under either side. What the other side may write is read
+/// with care: the server copies actions before it looks at them, and never reads back what it wrote.
+public final class SharedMemory: @unchecked Sendable {
+    /// Where things lie.
+    public let layout: SharedMemoryLayout
+    /// The request doorbell: the client rings, the server waits.
+    public let request: Doorbell
+    /// The response doorbell: the server rings, the client waits.
+    public let response: Doorbell
+
+    private let base: UnsafeMutableRawPointer
+
+    /// What follows on the socket after the response doorbell has rung.
+    public enum Status: UInt32, Sendable {
+        /// Nothing: the results are all there is.
+        case done = 0
+        /// A response frame with faults or `info`; the results are there too.
+        case frameFollows = 1
+        /// A response frame with an error; nothing was stepped.
+        case failed = 2
+        /// The handle is closed; nothing will come any more.
+        case closed = 3
+    }
+
+    // Places in the control block. What one side writes and the other polls has a cache line of its own.
+    private static let requestOffset = 0
+    private static let requestFlagsOffset = 4
+    private static let responseOffset = 64
+    private static let responseStatusOffset = 68
+    private static let requestSleeperOffset = 128
+    private static let responseSleeperOffset = 192
+
+    private static let wantsInfoFlag: UInt32 = 1
+
+    /// Makes new memory; the descriptor is for the other side and stays the caller's.
+    public static func create(_ layout: SharedMemoryLayout) throws -> (SharedMemory, descriptor: UnixSocket) {
+        let descriptor = gym_sealed_memory("gym-environments", UInt64(layout.size))
+        guard descriptor >= 0 else { throw SystemError("create \(layout.size) bytes of shared memory", -descriptor) }
+        let owner = UnixSocket(owning: descriptor)
+        return (try SharedMemory(mapping: descriptor, layout), owner)
+    }
+
+    /// Maps memory that the other side made.
+    ///
+    /// - Throws: ``WireError`` when the memory is not sealed or smaller than the layout says, ``SystemError``.
+    public convenience init(passed descriptor: UnixSocket, _ layout: SharedMemoryLayout) throws {
+        var status = stat()
+        guard fstat(descriptor.descriptor, &status) == 0 else { throw SystemError("fstat of the shared memory") }
+        guard gym_is_sealed(descriptor.descriptor) != 0, Int(status.st_size) >= layout.size else {
+            throw WireError.malformed("the shared memory is not sealed, or smaller than its layout")
+        }
+        try self.init(mapping: descriptor.descriptor, layout)
+    }
+
+    private init(mapping descriptor: Int32, _ layout: SharedMemoryLayout) throws {
+        let mapped = mmap(nil, layout.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+        guard let mapped, mapped != MAP_FAILED else { throw SystemError("map \(layout.size) bytes of shared memory") }
+        base = mapped
+        self.layout = layout
+        let control = mapped + layout.controlOffset
+        request = Doorbell(
+            word: control + SharedMemory.requestOffset, sleeper: control + SharedMemory.requestSleeperOffset)
+        response = Doorbell(
+            word: control + SharedMemory.responseOffset, sleeper: control + SharedMemory.responseSleeperOffset)
+    }
+
+    deinit { munmap(base, layout.size) }
+
+    /// Whether the client wants `info` with its next step. Written before the request doorbell rings.
+    public var wantsInfo: Bool {
+        get { control(SharedMemory.requestFlagsOffset).load(as: UInt32.self) & SharedMemory.wantsInfoFlag != 0 }
+        set {
+            control(SharedMemory.requestFlagsOffset).storeBytes(
+                of: newValue ? SharedMemory.wantsInfoFlag : 0, as: UInt32.self)
+        }
+    }
+
+    /// What follows the results. Written before the response doorbell rings.
+    public var status: Status {
+        get { Status(rawValue: control(SharedMemory.responseStatusOffset).load(as: UInt32.self)) ?? .closed }
+        set { control(SharedMemory.responseStatusOffset).storeBytes(of: newValue.rawValue, as: UInt32.self) }
+    }
+
+    private func control(_ offset: Int) -> UnsafeMutableRawPointer { base + layout.controlOffset + offset }
+
+    /// The actions, as a batch that lies in this memory; it must not outlive it.
+    public func actions(of space: Space, count: Int) -> BatchBuffer {
+        BatchBuffer(leaves: space.leaves.map(\.leaf), count: count, memory: layout.actions.map { base + $0.offset })
+    }
+
+    /// A set of results, as buffers that lie in this memory; they must not outlive it.
+    public func results(_ set: Int, observationSpace: Space, count: Int) -> StepBuffers {
+        let results = layout.results[set]
+        // Without same-step autoreset there is no final observation; its buffer is then never written.
+        let final = results.finalObservation.isEmpty ? results.observation : results.finalObservation
+        return StepBuffers(
+            observationSpace: observationSpace, count: count,
+            memory: StepBuffers.Memory(
+                observation: results.observation.map { base + $0.offset },
+                finalObservation: final.map { base + $0.offset },
+                rewards: base + results.rewards.offset, terminated: base + results.terminated.offset,
+                truncated: base + results.truncated.offset, episodeReturns: base + results.episodeReturns.offset,
+                episodeLengths: base + results.episodeLengths.offset))
+    }
+}
+
+/// A word in shared memory that one side changes and the other waits on.
+///
+/// Waiting spins for a moment, which costs a tenth of a microsecond when the answer is near, then sleeps in the kernel.
+/// Ringing costs a system call only when somebody sleeps.
+public struct Doorbell: @unchecked Sendable {
+    private let word: UnsafeMutablePointer<Atomic<UInt32>>
+    private let sleeper: UnsafeMutablePointer<Atomic<UInt32>>
+    private let raw: UnsafeMutablePointer<UInt32>
+
+    /// Spins before sleeping: about 50 µs. Longer burns a core that the other side may need to get its work done;
+    /// shorter pays a wake-up of some 15 µs for every step that takes longer.
+    private static let spins = 2000
+
+    init(word: UnsafeMutableRawPointer, sleeper: UnsafeMutableRawPointer) {
+        self.word = word.assumingMemoryBound(to: Atomic<UInt32>.self)
+        self.sleeper = sleeper.assumingMemoryBound(to: Atomic<UInt32>.self)
+        raw = word.assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// What the bell shows now.
+    public var value: UInt32 { word.pointee.load(ordering: .acquiring) }
+
+    /// Shows a new value, and wakes whoever sleeps.
+    public func ring(_ value: UInt32) {
+        word.pointee.store(value, ordering: .sequentiallyConsistent)
+        if sleeper.pointee.load(ordering: .sequentiallyConsistent) != 0 { gym_futex_wake(raw) }
+    }
+
+    /// Waits until the bell shows something other than `value`, or until `seconds` have passed.
+    ///
+    /// - Returns: what it shows; `value` itself when the time is over.
+    public func wait(whileShowing value: UInt32, seconds: Double) -> UInt32 {
+        for _ in 0..<Doorbell.spins {
+            let shown = self.value
+            if shown != value { return shown }
+            gym_spin_hint()
+        }
+        sleeper.pointee.store(1, ordering: .sequentiallyConsistent)
+        defer { sleeper.pointee.store(0, ordering: .sequentiallyConsistent) }
+        let shown = word.pointee.load(ordering: .sequentiallyConsistent)
+        if shown != value { return shown }
+        _ = gym_futex_wait(raw, value, Int64(seconds * 1e9))
+        return self.value
+    }
+}

@@ -1,0 +1,101 @@
+public import GymCore
+
+/// Where actions and results lie in memory that server and client share.
+///
+/// Offsets are in bytes from the mapping's start, each a multiple of 64. PROTOCOL.md, clauses S1 to S9.
+public struct SharedMemoryLayout: Sendable, Hashable {
+    /// A tensor of all environments.
+    public struct Region: Sendable, Hashable {
+        /// Where it starts.
+        public var offset: Int
+        /// Its element type.
+        public var dtype: DType
+        /// Its shape; the first axis are the environments.
+        public var shape: [Int]
+        /// The bytes it takes.
+        public var byteCount: Int { Tensor.count(of: shape) * dtype.size }
+    }
+
+    /// One set of results.
+    public struct Results: Sendable, Hashable {
+        /// The observation's leaves.
+        public var observation: [Region]
+        /// The final observation's leaves; none unless the mode is same-step.
+        public var finalObservation: [Region]
+        /// FLOAT64.
+        public var rewards: Region
+        /// BOOL.
+        public var terminated: Region
+        /// BOOL.
+        public var truncated: Region
+        /// FLOAT64.
+        public var episodeReturns: Region
+        /// INT64.
+        public var episodeLengths: Region
+    }
+
+    /// Bytes of the control block.
+    public static let controlSize = 256
+
+    /// The mapping's size.
+    public var size: Int
+    /// Where the control block lies.
+    public var controlOffset: Int
+    /// The action's leaves.
+    public var actions: [Region]
+    /// Two sets; step k, counted from 0, writes set k mod 2.
+    public var results: [Results]
+
+    init(size: Int, controlOffset: Int, actions: [Region], results: [Results]) {
+        self.size = size
+        self.controlOffset = controlOffset
+        self.actions = actions
+        self.results = results
+    }
+
+    /// A layout for a batch of fixed spaces; `nil` when a space is ragged and cannot be shared.
+    public init?(observationSpace: Space, actionSpace: Space, count: Int, autoreset: AutoresetMode) {
+        guard let observation = observationSpace.tensorLayouts, let action = actionSpace.tensorLayouts else {
+            return nil
+        }
+        var end = SharedMemoryLayout.controlSize
+        func place(_ dtype: DType, _ shape: [Int]) -> Region {
+            let region = Region(offset: end, dtype: dtype, shape: [count] + shape)
+            end = (end + region.byteCount + 63) & ~63
+            return region
+        }
+        func place(_ layouts: [TensorLayout]) -> [Region] { layouts.map { place($0.dtype, $0.shape) } }
+        actions = place(action)
+        results = (0..<2).map { _ in
+            Results(
+                observation: place(observation), finalObservation: autoreset == .sameStep ? place(observation) : [],
+                rewards: place(.float64, []), terminated: place(.bool, []), truncated: place(.bool, []),
+                episodeReturns: place(.float64, []), episodeLengths: place(.int64, []))
+        }
+        controlOffset = 0
+        size = end
+    }
+
+    /// Whether everything lies inside the mapping, aligned, with the dtypes and shapes that the spaces ask for: what a
+    /// client checks before it believes a server.
+    public func fits(observationSpace: Space, actionSpace: Space, count: Int, autoreset: AutoresetMode) -> Bool {
+        guard
+            let expected = SharedMemoryLayout(
+                observationSpace: observationSpace, actionSpace: actionSpace, count: count, autoreset: autoreset)
+        else { return false }
+        func alike(_ left: [Region], _ right: [Region]) -> Bool {
+            left.count == right.count && zip(left, right).allSatisfy { $0.dtype == $1.dtype && $0.shape == $1.shape }
+        }
+        let all = actions + results.flatMap(\.all)
+        return alike(actions, expected.actions) && results.count == expected.results.count
+            && zip(results, expected.results).allSatisfy { alike($0.all, $1.all) }
+            && controlOffset >= 0 && controlOffset % 64 == 0 && controlOffset <= size - SharedMemoryLayout.controlSize
+            && all.allSatisfy { $0.offset >= 0 && $0.offset % 64 == 0 && $0.offset <= size - $0.byteCount }
+    }
+}
+
+extension SharedMemoryLayout.Results {
+    var all: [SharedMemoryLayout.Region] {
+        observation + finalObservation + [rewards, terminated, truncated, episodeReturns, episodeLengths]
+    }
+}

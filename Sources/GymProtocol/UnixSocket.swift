@@ -1,0 +1,166 @@
+internal import CSystemCalls
+import Glibc
+
+/// A stream socket that is closed when its owner lets go of it.
+///
+/// Safe to use from several threads as long as no two of them send, or receive, at the same time.
+public final class UnixSocket: Sendable {
+    /// The descriptor; valid as long as this object lives.
+    public let descriptor: Int32
+
+    /// Takes over an open descriptor.
+    public init(owning descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { Glibc.close(descriptor) }
+
+    /// Two sockets connected to each other.
+    public static func pair() throws -> (UnixSocket, UnixSocket) {
+        var descriptors: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, streamType, 0, &descriptors) == 0 else { throw SystemError("socketpair") }
+        return (UnixSocket(owning: descriptors[0]), UnixSocket(owning: descriptors[1]))
+    }
+
+    /// A connection to the server at `path`.
+    ///
+    /// - Throws: ``SystemError``; `ENOENT` and `ECONNREFUSED` mean that no server is there.
+    public static func connect(to path: String) throws -> UnixSocket {
+        let socket = try open()
+        let status = try withAddress(path) { address, length in
+            retryingInterrupts { Int(Glibc.connect(socket.descriptor, address, length)) }
+        }
+        guard status == 0 else { throw SystemError("connect \(path)") }
+        return socket
+    }
+
+    /// A socket at `path` that listens, open to its owner only.
+    public static func listen(at path: String, backlog: Int32 = 1024) throws -> UnixSocket {
+        let socket = try open()
+        // The socket file takes its mode at bind; setting it after would leave a moment in which others can connect.
+        let mask = umask(0o177)
+        let status = try withAddress(path) { address, length in bind(socket.descriptor, address, length) }
+        let error = errno
+        umask(mask)
+        guard status == 0 else { throw SystemError("bind \(path)", error) }
+        guard Glibc.listen(socket.descriptor, backlog) == 0 else { throw SystemError("listen \(path)") }
+        return socket
+    }
+
+    /// The next connection.
+    public func accept() throws -> UnixSocket {
+        let accepted = gym_accept(descriptor)
+        guard accepted >= 0 else { throw SystemError("accept", -accepted) }
+        return UnixSocket(owning: accepted)
+    }
+
+    /// Ends both directions; whoever waits on either end wakes.
+    public func shutdown() { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// Ends receiving only: what waits here wakes, and what was sent still arrives.
+    public func shutdownReceiving() { _ = Glibc.shutdown(descriptor, Int32(SHUT_RD)) }
+
+    /// The user id of the process at the other end.
+    public var peerUser: UInt32? {
+        let user = gym_peer_user(descriptor)
+        return user < 0 ? nil : UInt32(user)
+    }
+
+    /// Waits at most `seconds` for a single send or receive; `nil`: without end.
+    public func setTimeouts(receive: Double?, send: Double?) {
+        for (option, seconds) in [(SO_RCVTIMEO, receive), (SO_SNDTIMEO, send)] {
+            let seconds = seconds ?? 0
+            var limit = timeval(tv_sec: Int(seconds), tv_usec: Int((seconds - seconds.rounded(.down)) * 1e6))
+            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+        }
+    }
+
+    /// Receives at most `buffer.count` bytes; 0 when the other end has closed.
+    ///
+    /// - Parameter passedDescriptor: set when a descriptor came along; the caller closes it.
+    public func receive(into buffer: UnsafeMutableRawBufferPointer, passedDescriptor: inout Int32) throws -> Int {
+        var passed: Int32 = -1
+        while true {
+            let received = gym_receive(descriptor, buffer.baseAddress!, buffer.count, 0, &passed)
+            if received == -Int(EINTR) { continue }
+            if passed >= 0 {
+                if passedDescriptor >= 0 { close(passedDescriptor) }
+                passedDescriptor = passed
+            }
+            guard received >= 0 else { throw SystemError("receive", Int32(-received)) }
+            return received
+        }
+    }
+
+    /// Sends all pieces, in order.
+    ///
+    /// - Parameter passing: a descriptor to pass along with the first byte.
+    func send(_ pieces: UnsafeMutableBufferPointer<iovec>, passing descriptor: Int32 = -1) throws {
+        // Linux takes at most 1024 pieces a call.
+        let mostPieces = 1024
+        var first = 0
+        var passing = descriptor
+        while first < pieces.count {
+            let count = min(pieces.count - first, mostPieces)
+            let sent = gym_send(self.descriptor, pieces.baseAddress! + first, count, passing)
+            if sent == -Int(EINTR) { continue }
+            guard sent >= 0 else { throw SystemError("send", Int32(-sent)) }
+            passing = -1
+            var left = sent
+            while first < pieces.count, left >= pieces[first].iov_len {
+                left -= pieces[first].iov_len
+                first += 1
+            }
+            if left > 0 {
+                pieces[first].iov_base += left
+                pieces[first].iov_len -= left
+            }
+        }
+    }
+
+    private static var streamType: Int32 { Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) }
+
+    private static func open() throws -> UnixSocket {
+        let descriptor = socket(AF_UNIX, streamType, 0)
+        guard descriptor >= 0 else { throw SystemError("socket") }
+        return UnixSocket(owning: descriptor)
+    }
+
+    private static func withAddress<Result>(
+        _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Result
+    ) throws -> Result {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        let capacity = MemoryLayout.size(ofValue: address.sun_path)
+        guard !bytes.isEmpty, bytes.count < capacity, !bytes.contains(0) else {
+            throw SocketPathError(path: path, capacity: capacity - 1)
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return try withUnsafePointer(to: address) { pointer in
+            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                try body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+    }
+}
+
+/// A path that cannot be that of a socket.
+public struct SocketPathError: Error, Hashable, CustomStringConvertible {
+    /// The path.
+    public let path: String
+    /// The longest path the system takes, in bytes.
+    public let capacity: Int
+
+    /// What is wrong with it.
+    public var description: String {
+        path.isEmpty
+            ? "the socket's path is empty"
+            : "the socket's path has \(path.utf8.count) bytes, the system takes at most \(capacity): \(path)"
+    }
+}
+
+private func retryingInterrupts(_ call: () -> Int) -> Int {
+    while true {
+        let result = call()
+        if result != -1 || errno != EINTR { return result }
+    }
+}

@@ -1,1 +1,252 @@
-import GymCore
+import Glibc
+public import GymCore
+public import GymProtocol
+
+/// A connection to a server of environments.
+///
+/// ```swift
+/// let connection = try Connection(path: "/tmp/gym.sock")
+/// let environments = try connection.make("CartPole-v1", count: 8)
+/// try environments.reset(seeds: [42])
+/// environments.actions.elements(as: Int64.self).update(repeating: 1)
+/// try environments.step()
+/// print(environments.results.rewards[0])
+/// ```
+///
+/// For one thread at a time. The environments made over a connection end with it.
+public final class Connection {
+    /// Where the server listens.
+    public let path: String
+    /// What the server said of itself.
+    public private(set) var server = HelloReply()
+
+    private let socket: UnixSocket
+    private let reader: FrameReader
+    private let writer: RequestWriter
+    private let decoder = ResponseDecoder()
+    private var nextID: UInt64 = 1
+    /// Requests that were sent and whose answers are taken when they come, by id.
+    private var awaited: [UInt64: (ReceivedResponse) throws -> Void] = [:]
+    /// Why nothing more will come.
+    private var lossReason: String?
+
+    /// Seconds a server has for its first answer. One that needs longer is not a server of environments.
+    private static let helloTimeout = 10.0
+
+    /// Connects and exchanges hellos.
+    ///
+    /// - Parameters:
+    ///   - path: the server's socket; `unix:` before it is allowed.
+    ///   - name: what the server's log and status call this client.
+    /// - Throws: ``GymError/serverNotFound(path:reason:)``, ``GymError/notAServer(path:reason:)``,
+    ///   ``GymError/versionMismatch(path:message:)``, ``GymError/refused(_:)``.
+    public init(path address: String, name: String = "swift-gym", token: String = "") throws {
+        let path = address.hasPrefix("unix:") ? String(address.dropFirst(5)) : address
+        self.path = path
+        do {
+            socket = try UnixSocket.connect(to: path)
+        } catch {
+            let reason = (error as? SystemError).map { String(cString: strerror($0.number)) } ?? "\(error)"
+            throw GymError.serverNotFound(path: path, reason: reason)
+        }
+        let mostBytes = Int(UInt32.max)
+        reader = FrameReader(socket, maxBody: mostBytes)
+        writer = RequestWriter(socket, maxBody: mostBytes)
+        var hello = Hello()
+        hello.clientName = name
+        hello.token = token
+        socket.setTimeouts(receive: Connection.helloTimeout, send: Connection.helloTimeout)
+        do {
+            guard case .hello(let reply) = try exchange(.hello(hello)) else {
+                throw GymError.notAServer(path: path, reason: "it answered the hello with something else")
+            }
+            server = reply
+        } catch let error as WireError where error.code == .unsupportedVersion {
+            throw GymError.versionMismatch(path: path, message: error.message)
+        } catch let error as WireError {
+            throw GymError.notAServer(path: path, reason: error.message)
+        } catch GymError.refused(let error) where error.code == .unsupportedVersion {
+            throw GymError.versionMismatch(path: path, message: error.message)
+        } catch GymError.connectionLost(let reason) {
+            throw GymError.notAServer(path: path, reason: reason)
+        } catch GymError.protocolViolation(let reason) {
+            throw GymError.notAServer(path: path, reason: reason)
+        }
+        guard server.major == ProtocolVersion.major else {
+            throw GymError.versionMismatch(
+                path: path, message: "it is \(server.major).\(server.minor), this is \(ProtocolVersion.major)")
+        }
+        socket.setTimeouts(receive: nil, send: nil)
+        writer.maxBody = server.limits.maxFrameBytes
+    }
+
+    // MARK: Requests
+
+    /// Waits until the server answers.
+    public func ping() throws {
+        guard case .ping = try exchange(.ping) else { throw unexpected("ping") }
+    }
+
+    /// What the server tells of itself.
+    public func status() throws -> ServerStatus {
+        guard case .status(let status) = try exchange(.status) else { throw unexpected("status") }
+        return status
+    }
+
+    /// The environments that the server offers.
+    public func environments() throws -> [EnvironmentDescription] {
+        guard case .list(let environments) = try exchange(.list) else { throw unexpected("list") }
+        return environments
+    }
+
+    /// Asks the server to end; it has to have been started so that clients may.
+    public func shutdown() throws {
+        guard case .shutdown = try exchange(.shutdown) else { throw unexpected("shutdown") }
+    }
+
+    /// Makes a batch of environments.
+    ///
+    /// - Throws: ``GymError/refused(_:)`` for unknown environments, options that cannot be taken, and limits.
+    public func make(_ parameters: MakeParameters) throws -> RemoteVectorEnvironment {
+        guard case .make(let made) = try exchange(.make(parameters)) else { throw unexpected("make") }
+        var memory: SharedMemory?
+        if let layout = made.sharedMemory {
+            guard reader.passedDescriptor >= 0 else {
+                throw GymError.protocolViolation("the shared memory's descriptor did not come with the answer")
+            }
+            let descriptor = UnixSocket(owning: reader.passedDescriptor)
+            reader.passedDescriptor = -1
+            guard
+                layout.fits(
+                    observationSpace: made.description.observationSpace, actionSpace: made.description.actionSpace,
+                    count: made.count, autoreset: made.autoreset)
+            else { throw GymError.protocolViolation("the shared memory's layout does not fit the spaces") }
+            memory = try SharedMemory(passed: descriptor, layout)
+        }
+        return RemoteVectorEnvironment(made, memory: memory, connection: self)
+    }
+
+    /// Makes a batch of environments, with the most common choices as arguments.
+    ///
+    /// - Parameters:
+    ///   - transport: `nil` takes shared memory where the server and the spaces allow it.
+    public func make(
+        _ id: String, count: Int = 1, options: [String: OptionValue] = [:], autoreset: AutoresetMode = .nextStep,
+        timeLimit: VectorEnvironmentSettings.TimeLimitSetting = .registered, transport: Transport? = .socket,
+        renderMode: String = ""
+    ) throws -> RemoteVectorEnvironment {
+        let settings = VectorEnvironmentSettings(
+            count: count, options: options, autoreset: autoreset, timeLimit: timeLimit)
+        var parameters = MakeParameters(id: id, settings: settings)
+        parameters.renderMode = renderMode
+        parameters.transport =
+            transport ?? (server.capabilities.contains(ProtocolVersion.sharedMemory) ? .sharedMemory : .socket)
+        do {
+            return try make(parameters)
+        } catch GymError.refused(let error) where transport == nil && error.code == .unsupportedCapability {
+            parameters.transport = .socket
+            return try make(parameters)
+        }
+    }
+
+    // MARK: Exchange
+
+    func unexpected(_ request: String) -> GymError {
+        .protocolViolation("the answer to \(request) is of another kind")
+    }
+
+    /// Sends a request and waits for its answer. What the answer points to is valid until the next exchange.
+    func exchange(_ request: Request<BatchBuffer>, handle: UInt32 = 0) throws -> Response {
+        var answer: Response?
+        try send(request, handle: handle) { answer = $0.message }
+        while answer == nil { try readFrame() }
+        if case .error(let error)? = answer { throw GymError.refused(error) }
+        return answer!
+    }
+
+    /// Sends a request; `completion` is called with its answer while some other call waits.
+    func send(
+        _ request: Request<BatchBuffer>, handle: UInt32, completion: @escaping (ReceivedResponse) throws -> Void
+    ) throws {
+        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+        let id = nextID
+        nextID += 1
+        do {
+            try writer.send(request, id: id, handle: handle)
+        } catch let error as WireError {
+            throw GymError.refused(error)
+        } catch {
+            // What the server said before it closed explains more than the failed send.
+            while lossReason == nil, (try? readFrame()) != nil {}
+            throw lost("\(error)")
+        }
+        awaited[id] = completion
+    }
+
+    /// Has the next frame about a step of this handle in shared memory handed to `completion`.
+    func awaitSharedStep(handle: UInt32, completion: @escaping (ReceivedResponse) throws -> Void) {
+        awaited[Connection.sharedStepKey(handle)] = completion
+    }
+
+    /// Steps in shared memory are not requests: what the server has to say of them comes with id 0 and their handle.
+    /// Here they are kept under a number that no request reaches.
+    private static func sharedStepKey(_ handle: UInt32) -> UInt64 { UInt64.max - UInt64(handle) }
+
+    /// Reads one frame and hands it to whoever awaits it.
+    func readFrame() throws {
+        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+        let frame: FrameReader.Frame?
+        do {
+            frame = try reader.next()
+        } catch let error as SystemError where error.number == EAGAIN {
+            throw lost("no answer within \(Int(Connection.helloTimeout)) seconds")
+        } catch let error as WireError {
+            throw lost("what came is not a frame: \(error.message)")
+        } catch {
+            throw lost("\(error)")
+        }
+        guard let frame else { throw lost("the server closed it") }
+        switch frame.kind {
+        case .response:
+            let response = try decoded { try decoder.decode(frame.body) }
+            let isSharedStep = response.id == 0 && response.handle != 0
+            let key = isSharedStep ? Connection.sharedStepKey(response.handle) : response.id
+            if let completion = awaited.removeValue(forKey: key) {
+                try completion(response)
+            } else if case .error(let error) = response.message {
+                throw error.isFatal ? lost(error.message) : GymError.refused(error)
+            } else {
+                throw GymError.protocolViolation("a response to request \(response.id), which is not awaited")
+            }
+        case .notice:
+            switch try decoded({ try decoder.decodeNotice(frame.body) }) {
+            case .shuttingDown(let reason): throw lost("the server is shutting down: \(reason)")
+            case .reaped(let seconds): throw lost("the server closed it after \(seconds) idle seconds")
+            case .unknown: break
+            }
+        case .request:
+            throw GymError.protocolViolation("the server sent a request")
+        }
+    }
+
+    /// Whether the server has gone, asked without waiting: for those who wait on something other than the socket.
+    func checkAlive() throws {
+        var byte: UInt8 = 0
+        let peeked = recv(socket.descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+        if peeked == 0 { throw lost("the server closed it") }
+        if peeked < 0 && errno != EAGAIN && errno != EINTR { throw lost("\(SystemError("receive"))") }
+    }
+
+    private func decoded<Result>(_ decode: () throws -> Result) throws -> Result {
+        do {
+            return try decode()
+        } catch let error as WireError {
+            throw GymError.protocolViolation(error.message)
+        }
+    }
+
+    private func lost(_ reason: String) -> GymError {
+        lossReason = lossReason ?? reason
+        return .connectionLost(reason: lossReason!)
+    }
+}

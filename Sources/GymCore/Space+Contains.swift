@@ -90,31 +90,67 @@ public struct LeafChecker: Sendable {
         }
     }
 
+    /// A checker that lets every finite number pass where the space is a box of floating-point numbers.
+    ///
+    /// Environments that clip their actions, as most of Gymnasium's do, take numbers outside the bounds; NaN and
+    /// infinity would poison their state for good.
+    public init?(finiteMembersOf space: Space) {
+        guard case .box(let box) = space, box.dtype.isFloatingPoint else {
+            self.init(space)
+            return
+        }
+        layout = TensorLayout(dtype: box.dtype, shape: box.shape)
+        let count = layout.count
+        let most = Double.greatestFiniteMagnitude
+        rule =
+            box.dtype == .float32
+            ? .float32(
+                low: [Float](repeating: -.greatestFiniteMagnitude, count: count),
+                high: [Float](repeating: .greatestFiniteMagnitude, count: count))
+            : .floating(low: [Double](repeating: -most, count: count), high: [Double](repeating: most, count: count))
+    }
+
     /// The index of the first element that is outside the space, or `nil` when the member is in it.
     ///
     /// - Parameter memory: one member, `layout.byteCount` bytes, of any alignment.
     public func firstViolation(in memory: UnsafeRawPointer) -> Int? {
+        firstViolation(in: memory, rows: 0..<1)?.element
+    }
+
+    /// The first row that is not a member, and its first element that is outside the space; `nil` when all are members.
+    ///
+    /// - Parameter memory: members one after the other from row 0 on, of any alignment.
+    public func firstViolation(in memory: UnsafeRawPointer, rows: Range<Int>) -> (row: Int, element: Int)? {
         switch rule {
         case .float32(let low, let high):
-            for index in low.indices {
-                let value = memory.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
-                // Written so that NaN fails.
-                if !(value >= low[index] && value <= high[index]) { return index }
+            for row in rows {
+                let member = memory + row * layout.byteCount
+                for index in low.indices {
+                    let value = member.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
+                    // Written so that NaN fails.
+                    if !(value >= low[index] && value <= high[index]) { return (row, index) }
+                }
             }
         case .floating(let low, let high):
-            for index in low.indices {
-                let value = layout.dtype.double(in: memory, at: index)
-                if !(value >= low[index] && value <= high[index]) { return index }
+            for row in rows {
+                for index in low.indices {
+                    let value = layout.dtype.double(in: memory + row * layout.byteCount, at: index)
+                    if !(value >= low[index] && value <= high[index]) { return (row, index) }
+                }
             }
         case .integers(let low, let high):
-            for index in low.indices {
-                let value = integer(in: memory, at: index)
-                if value < low[index] || value > high[index] { return index }
+            for row in rows {
+                for index in low.indices {
+                    let value = integer(in: memory + row * layout.byteCount, at: index)
+                    if value < low[index] || value > high[index] { return (row, index) }
+                }
             }
         case .unsigned(let low, let high):
-            for index in low.indices {
-                let value = memory.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-                if value < low[index] || value > high[index] { return index }
+            for row in rows {
+                for index in low.indices {
+                    let value = (memory + row * layout.byteCount).loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+                    if value < low[index] || value > high[index] { return (row, index) }
+                }
             }
         }
         return nil

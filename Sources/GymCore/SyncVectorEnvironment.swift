@@ -140,6 +140,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     }
 
     @inlinable
+    public func ignoresNextAction(row: Int) -> Bool { slots[row].phase == .ended && autoreset == .nextStep }
+
+    @inlinable
     public func step(
         rows: Range<Int>, actions: BatchBuffer, wantsInfo: Bool, into buffers: StepBuffers
     ) -> [EnvironmentFault] {

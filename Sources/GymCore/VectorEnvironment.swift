@@ -100,6 +100,9 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     /// Rows that have to be reset before they can be stepped: before the first reset, and ended without autoreset.
     func rowsNeedingReset(in rows: Range<Int>) -> [Int]
 
+    /// Whether the row's next step does not look at its action: next-step autoreset will restart it.
+    func ignoresNextAction(row: Int) -> Bool
+
     /// Steps the given rows.
     ///
     /// - Precondition: ``rowsNeedingReset(in:)`` is empty for these rows, and `actions` holds members of the space.

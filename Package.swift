@@ -51,7 +51,7 @@ let package = Package(
         library("GymEnvironments", ["GymCore"]),
 
         // Test support: golden trajectories, the built executables.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
     ],

@@ -9,7 +9,10 @@ extension Space {
             }
             return tensor.bytes.withUnsafeBytes { LeafChecker(self)!.firstViolation(in: $0.baseAddress!) == nil }
         case (.text(let minLength, let maxLength, let characters), .text(let text)):
-            return text.count >= minLength && text.count <= maxLength && text.allSatisfy(characters.contains)
+            // Code points, as Python counts them: a Swift character can be several.
+            let letters = text.unicodeScalars
+            return letters.count >= minLength && letters.count <= maxLength
+                && letters.allSatisfy(characters.unicodeScalars.contains)
         case (.dict(let entries), .list(let values)):
             return entries.count == values.count && zip(entries, values).allSatisfy { $0.space.contains($1) }
         case (.tuple(let spaces), .list(let values)):

@@ -108,12 +108,12 @@ extension Space: CustomStringConvertible {
         case .box(let box): box.description
         case .discrete(let count, let start): start == 0 ? "Discrete(\(count))" : "Discrete(\(count), start=\(start))"
         case .multiDiscrete(let counts, let starts, let shape):
-            "MultiDiscrete(\(counts)"
-                + (starts.allSatisfy { $0 == 0 } ? "" : ", start=\(starts)")
-                + (shape.count == 1 ? ")" : ", shape=\(pythonTuple(shape)))")
-        case .multiBinary(let shape): shape.count == 1 ? "MultiBinary(\(shape[0]))" : "MultiBinary(\(shape))"
+            "MultiDiscrete(\(numPyArray(counts, shape: shape))"
+                + (starts.allSatisfy { $0 == 0 } ? ")" : ", start=\(numPyArray(starts, shape: shape)))")
+        case .multiBinary(let shape):
+            shape.count == 1 ? "MultiBinary(\(shape[0]))" : "MultiBinary(\(pythonTuple(shape)))"
         case .text(let minLength, let maxLength, let characters):
-            "Text(\(minLength), \(maxLength), charset=\(characters))"
+            "Text(\(minLength), \(maxLength), charset=\(String(characters.sorted())))"
         case .dict(let entries): "Dict(" + entries.map { "'\($0.key)': \($0.space)" }.joined(separator: ", ") + ")"
         case .tuple(let spaces): "Tuple(" + spaces.map(\.description).joined(separator: ", ") + ")"
         case .sequence(let space, let stacked): "Sequence(\(space), stack=\(stacked ? "True" : "False"))"
@@ -133,6 +133,7 @@ extension Box: CustomStringConvertible {
                 case .float32: return "\(Float(value))"
                 case .float16: return "\(Float16(value))"
                 case .float64: return "\(value)"
+                case .bool: return value == 0 ? "False" : "True"
                 default: return "\(Int(value))"
                 }
             }
@@ -147,4 +148,23 @@ extension Box: CustomStringConvertible {
 /// A shape as Python prints it: `(4,)`, `(210, 160, 3)`, `()`.
 func pythonTuple(_ shape: [Int]) -> String {
     "(" + shape.map(String.init).joined(separator: ", ") + (shape.count == 1 ? ",)" : ")")
+}
+
+/// Whole numbers as NumPy prints an array of them: `[3 5]`, rows below each other and columns aligned.
+private func numPyArray(_ values: [Int], shape: [Int]) -> String {
+    let texts = values.map(String.init)
+    let width = texts.map(\.count).max() ?? 0
+    func rows(_ texts: ArraySlice<String>, _ shape: ArraySlice<Int>, indent: Int) -> String {
+        guard let extent = shape.first, shape.count > 1, extent > 0 else {
+            return "[" + texts.map { String(repeating: " ", count: width - $0.count) + $0 }.joined(separator: " ") + "]"
+        }
+        let size = texts.count / extent
+        let separator = String(repeating: "\n", count: shape.count - 1) + String(repeating: " ", count: indent)
+        return "["
+            + (0..<extent).map { index in
+                let start = texts.startIndex + index * size
+                return rows(texts[start..<start + size], shape.dropFirst(), indent: indent + 1)
+            }.joined(separator: separator) + "]"
+    }
+    return rows(texts[...], shape[...], indent: 1)
 }

@@ -11,5 +11,9 @@ public enum GymEnvironments {
 
     private static func registerClassicControl(in registry: inout EnvironmentRegistry) {
         registry.register(CartPole.spec) { CartPole(options: $0) }
+        registry.register(Pendulum.spec) { Pendulum(options: $0) }
+        registry.register(MountainCar.spec) { MountainCar(options: $0) }
+        registry.register(MountainCarContinuous.spec) { MountainCarContinuous(options: $0) }
+        registry.register(Acrobot.spec) { _ in Acrobot() }
     }
 }

@@ -52,10 +52,7 @@ public struct CartPole: RestorableEnvironment, Sendable {
                 "sutton_barto_reward", .bool, default: .bool(false),
                 "Reward 0 for each step and -1 for the one that ends, as in the original paper.")
         ],
-        resetOptions: [
-            OptionSpec("low", .anyReal, default: .real(-0.05), "Lower bound of all four starting values."),
-            OptionSpec("high", .anyReal, default: .real(0.05), "Upper bound of all four starting values."),
-        ])
+        resetOptions: resetBounds(low: -0.05, high: 0.05, of: "all four starting values"))
 
     public let observationSpace: Space
     public let actionSpace = Space.discrete(count: 2)
@@ -75,7 +72,7 @@ public struct CartPole: RestorableEnvironment, Sendable {
     }
 
     public func validate(resetOptions options: OptionValues) throws {
-        try requireOrdered(options, low: "low", high: "high")
+        try requireResetBounds(options)
     }
 
     public mutating func reset(

@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "GymServer", targets: ["GymServer"]),
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
         .executable(name: "gym-server", targets: ["gym-server"]),
+        .executable(name: "gym-bench", targets: ["gym-bench"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -56,6 +57,10 @@ let package = Package(
         executable(
             "gym-server",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
+
+        executable(
+            "gym-bench",
+            ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
 
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),

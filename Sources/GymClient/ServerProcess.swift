@@ -47,7 +47,8 @@ public final class ServerProcess {
         guard ServerProcess.waitForLine("listening on unix:\(path)", from: output) else {
             end()
             throw ServerProcessError.failed(
-                "\(program.path) ended, or did not say within \(Int(ServerProcess.startTimeout)) seconds that it listens")
+                "\(program.path) ended, or did not say within \(Int(ServerProcess.startTimeout)) seconds that it listens"
+            )
         }
     }
 
@@ -73,7 +74,8 @@ public final class ServerProcess {
     /// The program of that name beside this one, or on `PATH`.
     public static func find(_ name: String) -> URL? {
         let folders =
-            [ownFolder.path] + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+            [ownFolder.path]
+            + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
         return folders.lazy.map { URL(fileURLWithPath: $0).appendingPathComponent(name) }
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
     }

@@ -18,7 +18,9 @@ enum BarePingPong {
 
         init() throws {
             var descriptors: [Int32] = [-1, -1]
-            guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0 else { throw BenchError("socketpair") }
+            guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &descriptors) == 0 else {
+                throw BenchError("socketpair")
+            }
             descriptor = descriptors[0]
             process = try startPeer(["socket"], input: FileHandle(fileDescriptor: descriptors[1], closeOnDealloc: true))
         }
@@ -57,7 +59,9 @@ enum BarePingPong {
         init() throws {
             var template = Array("/dev/shm/gym-bench-XXXXXX".utf8CString)
             let descriptor = mkstemp(&template)
-            guard descriptor >= 0, ftruncate(descriptor, SharedMemoryPeer.size) == 0 else { throw BenchError("shared memory") }
+            guard descriptor >= 0, ftruncate(descriptor, SharedMemoryPeer.size) == 0 else {
+                throw BenchError("shared memory")
+            }
             words = try SharedMemoryPeer.map(descriptor)
             let path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
             process = try startPeer(["shared-memory", path], input: FileHandle.nullDevice)

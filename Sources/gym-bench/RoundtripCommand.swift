@@ -17,7 +17,9 @@ struct RoundtripCommand: ParsableCommand {
     var rounds = 21
 
     func validate() throws {
-        guard (1...10_000).contains(rounds) else { throw ValidationError("--rounds is \(rounds); it has to be from 1 to 10000") }
+        guard (1...10_000).contains(rounds) else {
+            throw ValidationError("--rounds is \(rounds); it has to be from 1 to 10000")
+        }
     }
 
     private struct Report: Encodable {
@@ -63,10 +65,13 @@ struct RoundtripCommand: ParsableCommand {
     }
 
     private func text(_ report: Report) -> String {
-        func row(_ name: String, _ value: Double) -> String { name + String(repeating: " ", count: 36 - name.count) + format(value, 2) }
+        func row(_ name: String, _ value: Double) -> String {
+            name + String(repeating: " ", count: 36 - name.count) + format(value, 2)
+        }
         return [
             row("socket, bare round trip", report.bareSocketUs) + " µs",
-            row("socket, step of one CartPole", report.stepSocketUs) + " µs, \(format(report.socketRatio, 2)) times bare",
+            row("socket, step of one CartPole", report.stepSocketUs)
+                + " µs, \(format(report.socketRatio, 2)) times bare",
             row("shared memory, bare round trip", report.bareSharedMemoryUs) + " µs",
             row("shared memory, step of one CartPole", report.stepSharedMemoryUs) + " µs",
         ].joined(separator: "\n")

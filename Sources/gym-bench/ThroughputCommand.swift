@@ -8,7 +8,8 @@ import GymProtocol
 /// `gym-bench throughput`: steps a second of batches, in process and through both transports.
 struct ThroughputCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "throughput", abstract: "Steps a second of batches of environments, in process and in another one.")
+        commandName: "throughput", abstract: "Steps a second of batches of environments, in process and in another one."
+    )
 
     @Option(help: "The environment; may be given several times. (default: CartPole-v1, Pendulum-v1)")
     var environment: [String] = []
@@ -26,7 +27,9 @@ struct ThroughputCommand: ParsableCommand {
         if let bad = envs.first(where: { !(1...65_536).contains($0) }) {
             throw ValidationError("--envs is \(bad); it has to be from 1 to 65536")
         }
-        guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds is \(seconds); it has to be above 0, at most 3600") }
+        guard seconds > 0, seconds <= 3600 else {
+            throw ValidationError("--seconds is \(seconds); it has to be above 0, at most 3600")
+        }
         let known = GymEnvironments.registry.specs.map(\.id)
         for id in environment where !known.contains(id) {
             throw ValidationError("there is no environment '\(id)'" + suggestion(for: id, in: known))
@@ -95,7 +98,9 @@ struct ThroughputCommand: ParsableCommand {
     }
 
     private func text(_ row: Row) -> String {
-        func padded(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(1, width - text.count)) }
+        func padded(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(1, width - text.count))
+        }
         return padded(row.environment, 31) + padded("\(row.numEnvs)", 6) + padded(row.transport, 15)
             + format(row.stepsPerSecond, 0)
     }

@@ -11,6 +11,8 @@ public struct LeafChecker: Sendable {
 
     /// A checker for a box, discrete, multi-discrete or multi-binary space; `nil` for the others.
     public init?(_ space: Space) {
+        let layout: TensorLayout
+        let memory: BoundsMemory
         switch space {
         case .box(let box):
             layout = TensorLayout(dtype: box.dtype, shape: box.shape)
@@ -34,7 +36,7 @@ public struct LeafChecker: Sendable {
         default:
             return nil
         }
-        bounds = ElementBounds(dtype: layout.dtype, count: layout.count, low: memory.low, high: memory.high)
+        self.init(layout: layout, memory: memory)
     }
 
     /// A checker that lets every finite number pass where the space is a box of floating-point numbers.
@@ -50,10 +52,15 @@ public struct LeafChecker: Sendable {
             let count = Tensor.count(of: box.shape)
             return BoundsMemory([Number](repeating: -most, count: count), [Number](repeating: most, count: count))
         }
-        layout = TensorLayout(dtype: box.dtype, shape: box.shape)
-        memory =
-            box.dtype == .float32
-            ? numbers(upTo: Float.greatestFiniteMagnitude) : numbers(upTo: Double.greatestFiniteMagnitude)
+        self.init(
+            layout: TensorLayout(dtype: box.dtype, shape: box.shape),
+            memory: box.dtype == .float32
+                ? numbers(upTo: Float.greatestFiniteMagnitude) : numbers(upTo: Double.greatestFiniteMagnitude))
+    }
+
+    private init(layout: TensorLayout, memory: BoundsMemory) {
+        self.layout = layout
+        self.memory = memory
         bounds = ElementBounds(dtype: layout.dtype, count: layout.count, low: memory.low, high: memory.high)
     }
 

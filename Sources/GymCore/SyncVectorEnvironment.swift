@@ -141,7 +141,6 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             } else if slot.pointee.generator == nil {
                 slot.pointee.seed(UInt64.random(in: 0...UInt64.max))
             }
-            report.effectiveSeeds.append(slot.pointee.seed)
             buffers.rewards[row] = 0
             buffers.terminated[row] = 0
             buffers.truncated[row] = 0
@@ -152,6 +151,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             }
             if wantsInfo { buffers.infos[row] = slot.pointee.environment.info }
         }
+        report.effectiveSeeds = slots.map(\.seed)
         return report
     }
 
@@ -181,6 +181,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     public func rowsNeedingReset(in rows: Range<Int>) -> [Int] {
         rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && autoreset == .disabled) }
     }
+
+    @inlinable
+    public func hasStarted(row: Int) -> Bool { slots[row].phase != .fresh }
 
     @inlinable
     public func ignoresNextAction(row: Int) -> Bool { slots[row].phase == .ended && autoreset != .disabled }

@@ -76,7 +76,8 @@ final class EnvironmentHandle: @unchecked Sendable {
         if let mask = parameters.mask {
             guard mask.count == count, mask.contains(true) else {
                 throw WireError(
-                    .invalidMask, "the mask has \(mask.count) bytes, \(mask.count { $0 }) of them 1; "
+                    .invalidMask,
+                    "the mask has \(mask.count) bytes, \(mask.count { $0 }) of them 1; "
                         + "it needs \(count), at least one of them 1",
                     details: [.init(field: "mask", expected: "\(count) bytes", got: "\(mask.count) bytes")])
             }
@@ -103,7 +104,8 @@ final class EnvironmentHandle: @unchecked Sendable {
             return report
         } catch let error as OptionError {
             throw WireError(
-                .invalidOption, error.description, details: [.init(field: "options.\(error.option)", expected: "", got: "")])
+                .invalidOption, error.description,
+                details: [.init(field: "options.\(error.option)", expected: "", got: "")])
         }
     }
 
@@ -168,7 +170,9 @@ final class EnvironmentHandle: @unchecked Sendable {
             let named = waiting.prefix(8).map(String.init).joined(separator: ", ") + (waiting.count > 8 ? ", …" : "")
             throw WireError(
                 .needsReset, "environments have to be reset before they are stepped: \(named)",
-                details: waiting.prefix(64).map { .init(field: "action", environmentIndex: $0, expected: "a reset first") })
+                details: waiting.prefix(64).map {
+                    .init(field: "action", environmentIndex: $0, expected: "a reset first")
+                })
         }
     }
 
@@ -181,7 +185,8 @@ final class EnvironmentHandle: @unchecked Sendable {
             {
                 from = violation.row + 1
                 if environment.ignoresNextAction(row: violation.row) { continue }
-                let value = column.dtype.double(in: column.base! + violation.row * column.rowBytes, at: violation.element)
+                let value = column.dtype.double(
+                    in: column.base! + violation.row * column.rowBytes, at: violation.element)
                 throw invalidAction(
                     row: violation.row, leaf: leaf, got: "\(value) at element \(violation.element)")
             }
@@ -213,7 +218,8 @@ final class EnvironmentHandle: @unchecked Sendable {
     /// Begins to step the given environments.
     func send(_ environments: [UInt32]) throws {
         guard sharedMemory == nil else {
-            throw WireError(.notAllowed, "environments in shared memory step together; make them with the socket transport")
+            throw WireError(
+                .notAllowed, "environments in shared memory step together; make them with the socket transport")
         }
         try requireIndices(environments)
         guard Set(environments).count == environments.count, !environments.isEmpty else {
@@ -236,7 +242,8 @@ final class EnvironmentHandle: @unchecked Sendable {
         let pending = usesAsynchronous ? asynchronous.pendingCount : 0
         guard count >= 1, count <= pending else {
             throw WireError(
-                .nothingPending, "\(count) environments are asked for; \(pending) were sent actions and not received yet")
+                .nothingPending,
+                "\(count) environments are asked for; \(pending) were sent actions and not received yet")
         }
         return asynchronous.wait(count)
     }
@@ -263,7 +270,10 @@ final class EnvironmentHandle: @unchecked Sendable {
             throw WireError(.renderUnavailable, "the environments were made without a render mode")
         }
         let rows = (indices.isEmpty ? [0] : indices).map(Int.init)
-        guard !rows.contains(where: { environment.rowsNeedingReset(in: $0..<($0 + 1)).isEmpty == false && !hasEpisode($0) })
+        guard
+            !rows.contains(where: {
+                environment.rowsNeedingReset(in: $0..<($0 + 1)).isEmpty == false && !hasEpisode($0)
+            })
         else { throw WireError(.needsReset, "environments have to be reset before they are rendered") }
         return try rows.map { row in
             do {
@@ -307,7 +317,8 @@ final class EnvironmentHandle: @unchecked Sendable {
             }
         } catch {
             for (row, state) in before.reversed() { try? environment.restoreState(state, row: row) }
-            throw WireError(.invalidState, "the state of environment \(rows[before.count - 1]) cannot be taken over: \(error)")
+            throw WireError(
+                .invalidState, "the state of environment \(rows[before.count - 1]) cannot be taken over: \(error)")
         }
     }
 

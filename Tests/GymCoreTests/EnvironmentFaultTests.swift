@@ -21,6 +21,7 @@ import Testing
         #expect(counters.step() == [EnvironmentFault(index: 1, message: "the counter jammed")])
         let ended = autoreset == .sameStep ? "0.0 0L <0.0 1 in 1" : "0.0 0L <1 in 1"
         #expect(counters.rows == ["1.2 2", ended, "1.2 2"])
+        #expect((0..<3).map(counters.batch.ignoresNextAction) == [false, true, false])
         #expect(counters.step().isEmpty)
         #expect(counters.row(1) == "2.0 0", "the next step resets it")
         #expect(counters.step().isEmpty)

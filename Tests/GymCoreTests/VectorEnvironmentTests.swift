@@ -14,7 +14,10 @@ import Testing
     @Test func nextStepAutoreset() throws {
         let counters = try counters(.nextStep)
         #expect(counters.batch.rowsNeedingReset(in: 0..<2) == [0, 1])
+        #expect(!counters.batch.hasStarted(row: 0))
         try counters.reset()
+        #expect(counters.batch.hasStarted(row: 0))
+        #expect(!counters.batch.ignoresNextAction(row: 0))
         var table = [counters.rows]
         for _ in 0..<7 {
             #expect(counters.batch.rowsNeedingReset(in: 0..<2).isEmpty)
@@ -71,6 +74,16 @@ import Testing
         try counters.reset(rows: [0])
         counters.step()
         #expect(counters.rows == ["2.1 1", "2.1 1"])
+    }
+
+    @Test func actionsAreIgnoredWhereAutoresetComes() throws {
+        let counters = try counters(.nextStep)
+        try counters.reset()
+        counters.step()
+        counters.step()
+        #expect((0..<2).map(counters.batch.ignoresNextAction) == [true, false])
+        counters.step()
+        #expect((0..<2).map(counters.batch.ignoresNextAction) == [false, true])
     }
 
     /// A reset in mid-episode starts a new one in that row alone.
@@ -134,7 +147,7 @@ import Testing
         // Without seeds the generators go on; the seeds reported stay those that they run on.
         #expect(try counters.reset().effectiveSeeds == report.effectiveSeeds)
         #expect(counters.drawn == report.effectiveSeeds.map { Double(seededDraws($0)[1]) })
-        #expect(try counters.reset(rows: [1], seeds: [9]).effectiveSeeds == [9])
+        #expect(try counters.reset(rows: [1], seeds: [9]).effectiveSeeds == [0, 9])
         #expect(counters.drawn[1] == Double(seededDraws(9)[0]))
     }
 

@@ -1,7 +1,6 @@
 import Dispatch
 import GymCore
 import GymEnvironments
-import TestSupport
 import Testing
 
 /// What every environment has to keep to. The checks run over the registry: a new environment adds nothing here.
@@ -30,7 +29,7 @@ import Testing
         }
 
         mutating func drawActions() {
-            for row in 0..<batch.count { actions.store(sampler.sample(), row: row) }
+            for row in 0..<batch.count { actions.store(sampler.sample(), of: batch.actionSpace, row: row) }
         }
 
         mutating func step() -> [EnvironmentFault] {

@@ -118,9 +118,10 @@ struct CounterBatch {
     /// One row in short: `episode.step reward`, then T and L for terminated and truncated, and after `<` the last
     /// observation, return and length of the episode that ended.
     func row(_ row: Int) -> String {
+        func whole(_ value: Double) -> String { Int(exactly: value).map(String.init) ?? "\(value)" }
         func counts(_ buffer: BatchBuffer) -> String {
             let values: UnsafeMutableBufferPointer<Double> = buffer.elements()
-            return "\(Int(values[3 * row])).\(Int(values[3 * row + 1]))"
+            return "\(whole(values[3 * row])).\(whole(values[3 * row + 1]))"
         }
         let ended = buffers.terminated[row] == 1 || buffers.truncated[row] == 1
         let flags = (buffers.terminated[row] == 1 ? "T" : "") + (buffers.truncated[row] == 1 ? "L" : "")

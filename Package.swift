@@ -7,7 +7,8 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target
+{
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
@@ -29,6 +30,7 @@ let package = Package(
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
         .executable(name: "gym-server", targets: ["gym-server"]),
         .executable(name: "gym-bench", targets: ["gym-bench"]),
+        .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -51,6 +53,10 @@ let package = Package(
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("GymEnvironments", ["GymCore"]),
+        // Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .target(name: "CVectorKernels"),
+        library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
@@ -66,6 +72,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
+        tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
     ],
     swiftLanguageModes: [.v6]
 )

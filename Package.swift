@@ -7,8 +7,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target
-{
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
     .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
 }
 
@@ -31,6 +30,7 @@ let package = Package(
         .executable(name: "gym-server", targets: ["gym-server"]),
         .executable(name: "gym-bench", targets: ["gym-bench"]),
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
+        .library(name: "Agents", targets: ["Agents"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -57,6 +57,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
+        library("Agents", ["GymCore", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
@@ -73,6 +74,7 @@ let package = Package(
         tests("GymCoreTests", ["GymCore"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
+        tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -130,7 +130,7 @@ public struct Categorical: Sendable {
 /// Independent normals, one a dimension, from their means and the logarithms of their deviations.
 public enum DiagonalGaussian {
     /// ½ log 2π.
-    @usableFromInline static let halfLogTwoPi: Float = 0.918_938_533_204_672_74
+    public static let halfLogTwoPi: Float = 0.918_938_533_204_672_74
 
     /// log π(action), summed over the dimensions.
     @inlinable

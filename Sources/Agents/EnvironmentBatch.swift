@@ -1,0 +1,25 @@
+import GymCore
+
+/// What a learner needs of environments that are stepped together, wherever they run.
+///
+/// Episodes follow each other by same-step autoreset: where an episode ended, `results.observation` is the next one's
+/// first and `results.finalObservation` the ended one's last.
+public protocol EnvironmentBatch: AnyObject {
+    /// The number of environments.
+    var count: Int { get }
+    /// The observation space of one environment.
+    var observationSpace: Space { get }
+    /// The action space of one environment.
+    var actionSpace: Space { get }
+    /// Where the learner writes the next actions.
+    var actions: BatchBuffer { get }
+    /// What the last reset or step brought; overwritten by the next.
+    var results: StepBuffers { get }
+
+    /// Starts an episode in each environment, with a seed for each.
+    func reset(seeds: [UInt64]) throws
+    /// Sends the actions off. The learner may work while the environments do.
+    func send() throws
+    /// Waits for the results of the step that was sent.
+    func receive() throws
+}

@@ -53,11 +53,13 @@ let package = Package(
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("GymEnvironments", ["GymCore"]),
-        // Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
+
+        // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
-        library("Agents", ["GymCore", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
+        library(
+            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),

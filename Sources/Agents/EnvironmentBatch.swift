@@ -1,3 +1,4 @@
+import GymClient
 import GymCore
 
 /// What a learner needs of environments that are stepped together, wherever they run.
@@ -17,9 +18,18 @@ public protocol EnvironmentBatch: AnyObject {
     var results: StepBuffers { get }
 
     /// Starts an episode in each environment, with a seed for each.
-    func reset(seeds: [UInt64]) throws
+    func startEpisodes(seeds: [UInt64]) throws
     /// Sends the actions off. The learner may work while the environments do.
-    func send() throws
+    func sendActions() throws
     /// Waits for the results of the step that was sent.
-    func receive() throws
+    func receiveResults() throws
+}
+
+extension RemoteVectorEnvironment: EnvironmentBatch {
+    /// Starts an episode in each environment, with a seed for each.
+    public func startEpisodes(seeds: [UInt64]) throws { try reset(seeds: seeds.map { $0 }) }
+    /// Sends the actions off.
+    public func sendActions() throws { try sendStep() }
+    /// Waits for the results of the step that was sent.
+    public func receiveResults() throws { try receiveStep() }
 }

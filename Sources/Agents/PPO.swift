@@ -186,7 +186,7 @@ public final class PPO: Learner {
         if !hasStarted {
             hasStarted = true
             var generator = RandomStream.environments.generator(seed: seed)
-            try batch.reset(seeds: (0..<count).map { _ in generator.next() })
+            try batch.startEpisodes(seeds: (0..<count).map { _ in generator.next() })
             try observe(into: rollout.observations)
         } else {
             // The observations that the last rollout ended with are the first of this one.
@@ -206,8 +206,8 @@ public final class PPO: Learner {
             // The rollout keeps the action as drawn: log π(a|s) is that of the unclipped one. Only the environment
             // gets it clipped.
             model.write(actions, rows: count, to: batch.actions)
-            try batch.send()
-            try batch.receive()
+            try batch.sendActions()
+            try batch.receiveResults()
             steps += count
             try observe(into: rollout.observations + (row + count) * size)
             record(row: row)

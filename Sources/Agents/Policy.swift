@@ -59,11 +59,11 @@ public struct Evaluation: Sendable {
 public func evaluate(_ policy: any Policy, on batch: any EnvironmentBatch, seed: UInt64) throws -> Evaluation {
     var returns = [Double?](repeating: nil, count: batch.count)
     var lengths = [Int](repeating: 0, count: batch.count)
-    try batch.reset(seeds: (0..<batch.count).map { seed &+ UInt64($0) })
+    try batch.startEpisodes(seeds: (0..<batch.count).map { seed &+ UInt64($0) })
     while returns.contains(where: { $0 == nil }) {
         policy.act(on: batch.results.observation, count: batch.count, actions: batch.actions)
-        try batch.send()
-        try batch.receive()
+        try batch.sendActions()
+        try batch.receiveResults()
         let results = batch.results
         for index in returns.indices where returns[index] == nil {
             if results.terminated[index] != 0 || results.truncated[index] != 0 {

@@ -15,17 +15,11 @@ enum RandomStream: UInt32 {
 }
 
 extension NumPyGenerator {
-    /// A whole number from 0 up to, but not including, `bound`, by multiplication of 32 random bits; for bounds as
-    /// small as a buffer's, no number is likelier than another by more than one in 2³² / bound.
-    package mutating func index(below bound: Int) -> Int {
-        Int((UInt64(next32()) * UInt64(bound)) >> 32)
-    }
-
     /// Writes 0, 1, …, count − 1 in random order.
     package mutating func permutation(into indices: UnsafeMutablePointer<Int32>, count: Int) {
         for position in 0..<count {
             // Fisher–Yates, inside out.
-            let other = index(below: position + 1)
+            let other = integer(in: 0...position)
             indices[position] = indices[other]
             indices[other] = Int32(position)
         }

@@ -23,14 +23,14 @@ final class LocalBatch: EnvironmentBatch {
         self.init(try GymEnvironments.registry.make(id, .init(count: count, autoreset: .sameStep)))
     }
 
-    func reset(seeds: [UInt64]) throws {
+    func startEpisodes(seeds: [UInt64]) throws {
         _ = try environments.reset(
             rows: Array(0..<count), seeds: seeds, options: [:], wantsInfo: false, into: results)
     }
 
-    func send() throws {}
+    func sendActions() throws {}
 
-    func receive() throws {
+    func receiveResults() throws {
         let faults = environments.step(rows: 0..<count, actions: actions, wantsInfo: false, into: results)
         if let fault = faults.first { throw fault }
     }

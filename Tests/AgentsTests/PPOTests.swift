@@ -196,14 +196,14 @@ private final class ScriptedBatch: EnvironmentBatch {
         results = StepBuffers(observationSpace: observationSpace, count: 1)
     }
 
-    func reset(seeds: [UInt64]) throws {
+    func startEpisodes(seeds: [UInt64]) throws {
         step = 0
         results.observation.elements(as: Float.self)[0] = 0
     }
 
-    func send() throws {}
+    func sendActions() throws {}
 
-    func receive() throws {
+    func receiveResults() throws {
         step += 1
         total += 1
         let ends = step == episode

@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "GymClient", targets: ["GymClient"]),
         .library(name: "GymServer", targets: ["GymServer"]),
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
+        .library(name: "Physics2D", targets: ["Physics2D"]),
         .executable(name: "gym-server", targets: ["gym-server"]),
         .executable(name: "gym-bench", targets: ["gym-bench"]),
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
@@ -52,7 +53,8 @@ let package = Package(
 
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
-        library("GymEnvironments", ["GymCore"]),
+        library("Physics2D"),
+        library("GymEnvironments", ["GymCore", "Physics2D"]),
 
         // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -74,6 +76,7 @@ let package = Package(
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
+        tests("Physics2DTests", ["Physics2D"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),

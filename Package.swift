@@ -50,7 +50,8 @@ let package = Package(
 
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
-        library("GymEnvironments", ["GymCore"]),
+        library("Raster"),
+        library("GymEnvironments", ["GymCore", "Raster"]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
@@ -65,6 +66,7 @@ let package = Package(
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
+        tests("RasterTests", ["Raster"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
     ],
     swiftLanguageModes: [.v6]

@@ -6,6 +6,7 @@ public enum GymEnvironments {
     public static var registry: EnvironmentRegistry {
         var registry = EnvironmentRegistry()
         registerClassicControl(in: &registry)
+        registerArcade(in: &registry)
         return registry
     }
 
@@ -15,5 +16,10 @@ public enum GymEnvironments {
         registry.register(MountainCar.spec) { MountainCar(options: $0) }
         registry.register(MountainCarContinuous.spec) { MountainCarContinuous(options: $0) }
         registry.register(Acrobot.spec) { _ in Acrobot() }
+    }
+
+    private static func registerArcade(in registry: inout EnvironmentRegistry) {
+        registry.register(Pong.spec) { Pong(options: $0) }
+        registry.register(Pong.differenceSpec) { Pong(options: $0) }
     }
 }

@@ -33,7 +33,8 @@ public enum Font {
         }
     }
 
-    private static let digits: [UInt16] = [
+    /// The cells of 0 to 9.
+    public static let digits: [UInt16] = [
         0b111_101_101_101_111, 0b010_010_010_010_010, 0b111_001_111_100_111, 0b111_001_011_001_111,
         0b101_101_111_001_001, 0b111_100_111_001_111, 0b100_100_111_101_111, 0b111_001_001_001_001,
         0b111_101_111_101_111, 0b111_101_111_001_001,
@@ -54,8 +55,13 @@ extension Canvas {
     /// Draws one character with its top left corner at the given pixel, each cell of the font a rectangle of
     /// `cellWidth` × `cellHeight` pixels. A character that the font does not have draws as a full block.
     public func draw(_ character: Character, x: Int, y: Int, cellWidth: Int, cellHeight: Int, _ color: Color) {
+        draw(
+            cells: Font.cells(character) ?? 0x7FFF, x: x, y: y, cellWidth: cellWidth, cellHeight: cellHeight, color)
+    }
+
+    /// Draws cells laid out as ``Font/cells(_:)`` says.
+    public func draw(cells: UInt16, x: Int, y: Int, cellWidth: Int, cellHeight: Int, _ color: Color) {
         guard cellWidth > 0, cellHeight > 0 else { return }
-        let cells = Font.cells(character) ?? 0x7FFF
         for row in 0..<Font.height {
             for column in 0..<Font.width where cells >> (14 - row * Font.width - column) & 1 == 1 {
                 fill(

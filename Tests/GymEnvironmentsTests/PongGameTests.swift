@@ -18,23 +18,25 @@ struct PongTrace {
     }
 
     let name: String
+    let difficulty: Int
     let rows: [Row]
 
-    static func load() throws -> [PongTrace] {
+    static func load(_ fixture: String) throws -> [PongTrace] {
         struct File: Decodable {
             struct Trace: Decodable {
                 let name: String
                 let seed: Int
+                let difficulty: Int?
                 let rows: [[Int32]]
             }
             let traces: [Trace]
         }
-        let file = try JSONDecoder().decode(File.self, from: Fixtures.unpack("golden/pong-traces.json.gz"))
+        let file = try JSONDecoder().decode(File.self, from: Fixtures.unpack(fixture))
         // ALE's numbers for the six actions.
         let actions: [Int32: Int] = [0: 0, 1: 1, 3: 2, 4: 3, 11: 4, 12: 5]
         return file.traces.map { trace in
             PongTrace(
-                name: "\(trace.name) \(trace.seed)",
+                name: "\(trace.name) \(trace.seed)", difficulty: trace.difficulty ?? 0,
                 rows: trace.rows.map {
                     Row(
                         action: actions[$0[1]]!, ballX: $0[2], ballY: $0[3], opponentY: $0[4], playerY: $0[5],
@@ -58,19 +60,22 @@ struct PongTrace {
     }
 
     /// One game runs beside each recording from its first frame to its last, and is never set right in between.
-    @Test func replaysRecordedGamesFrameByFrame() throws {
+    @Test(arguments: ["golden/pong-traces.json.gz", "golden/pong-difficulty-traces.json.gz"])
+    func replaysRecordedGamesFrameByFrame(fixture: String) throws {
         let names = [
             "ball in flight", "bounces", "points", "pauses", "serves", "opponent exact", "opponent within 1",
             "player exact", "player within 1", "rewards and scores",
         ]
         var sums = [Rate](repeating: Rate(), count: names.count)
-        print("game".padded(16) + names.map { $0.padded(19) }.joined())
-        for trace in try PongTrace.load() {
+        print("game".padded(28) + names.map { $0.padded(19) }.joined())
+        for trace in try PongTrace.load(fixture) {
             var rates = [Rate](repeating: Rate(), count: names.count)
             var game = PongGame()
             var before = game
             for (index, row) in trace.rows.enumerated() {
-                let reward = game.advance(PongControls(action: row.action), opponentSmall: false, playerSmall: false)
+                let reward = game.advance(
+                    PongControls(action: row.action), opponentSmall: trace.difficulty & 1 != 0,
+                    playerSmall: trace.difficulty & 2 != 0)
                 let ball = game.ballY == row.ballY && (row.ballY == 0 || game.ballX == row.ballX)
                 let previousY = index == 0 ? 0 : trace.rows[index - 1].ballY
                 let kind: Int
@@ -94,13 +99,13 @@ struct PongTrace {
                         && game.playerScore == row.playerScore)
                 before = game
             }
-            print(trace.name.padded(16) + rates.map { "\($0)".padded(19) }.joined())
+            print(trace.name.padded(28) + rates.map { "\($0)".padded(19) }.joined())
             for index in rates.indices {
                 sums[index].agreed += rates[index].agreed
                 sums[index].total += rates[index].total
             }
         }
-        print("all".padded(16) + sums.map { "\($0)".padded(19) }.joined())
+        print("all".padded(28) + sums.map { "\($0)".padded(19) }.joined())
         for index in [0, 1, 2, 3, 4, 6, 9] {
             #expect(sums[index].total > 0 && sums[index].share == 1, "\(names[index])")
         }

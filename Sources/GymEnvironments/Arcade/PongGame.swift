@@ -1,8 +1,10 @@
+import GymCore
+
 /// The rules of Pong as Atari's console plays it against one person, one call a frame: integer arithmetic, no picture.
 ///
 /// Found by watching the Arcade Learning Environment (game mode 0) and checked against it frame by frame. Positions
 /// are in the console's own counts; ``Scene`` turns them into pixels. The ball's x grows towards the player.
-public struct PongGame: Hashable, Sendable, BitwiseCopyable {
+public struct PongGame: Hashable, Sendable {
     // MARK: Geometry, in counts
 
     /// The ball serves from here, both ways.
@@ -85,6 +87,9 @@ public struct PongGame: Hashable, Sendable, BitwiseCopyable {
 
     /// Whether there is a ball on the screen.
     public var hasBall: Bool { ballY != 0 }
+
+    /// Frames played.
+    public var age: Int32 { frame - PongGame.firstFrame }
 
     /// Plays one frame.
     ///
@@ -184,6 +189,43 @@ public struct PongGame: Hashable, Sendable, BitwiseCopyable {
         let reading = 2 * ((cycles + PongGame.cycleOffset) / PongGame.cyclesPerLook)
         let bounds = PongGame.readingBounds
         playerTarget = (playerTarget + min(max(reading, bounds.lowerBound), bounds.upperBound)) >> 1
+    }
+}
+
+extension PongGame {
+    /// Writes what ``init(from:)`` takes.
+    func save(to writer: inout StateWriter) {
+        let numbers: InlineArray<13, Int32> = [
+            frame, wait, ballX, ballY, ballSpeedX, ballSpeedY, opponentY, playerY, playerTarget, knob, fires ? 1 : 0,
+            opponentScore, playerScore,
+        ]
+        for index in numbers.indices { writer.write(numbers[index]) }
+    }
+
+    /// The game that ``save(to:)`` wrote.
+    ///
+    /// - Throws: ``StateError`` when the bytes are not a game.
+    init(from reader: inout StateReader) throws {
+        func next(_ name: String, _ range: ClosedRange<Int32>) throws -> Int32 {
+            let value = try reader.read(Int32.self)
+            guard range.contains(value) else {
+                throw StateError("the state's \(name) is \(value), not from \(range.lowerBound) to \(range.upperBound)")
+            }
+            return value
+        }
+        frame = try next("frame", PongGame.firstFrame...Int32.max / 2)
+        wait = try next("pause", 0...PongGame.pause)
+        ballX = try next("ball's x", 0...255)
+        ballY = try next("ball's y", 0...255)
+        ballSpeedX = try next("ball's horizontal speed", -PongGame.fastest...PongGame.fastest)
+        ballSpeedY = try next("ball's vertical speed", -4...4)
+        opponentY = try next("opponent's place", 0...255)
+        playerY = try next("player's place", 0...255)
+        playerTarget = try next("player's target", 0...255)
+        knob = try next("knob", PongGame.knobLow...PongGame.knobHigh)
+        fires = try next("button", 0...1) == 1
+        opponentScore = try next("opponent's score", 0...PongGame.winningScore)
+        playerScore = try next("player's score", 0...PongGame.winningScore)
     }
 }
 

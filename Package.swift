@@ -62,6 +62,10 @@ let package = Package(
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+        // What benchmarks run beside their peers; no part of the product.
+        .executableTarget(
+            name: "pong-bench", dependencies: ["GymCore", "GymEnvironments"], path: "Benchmarks/Pong",
+            swiftSettings: strict),
 
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),

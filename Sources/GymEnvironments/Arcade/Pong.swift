@@ -123,7 +123,8 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
         if maxNoops > 0 {
             for _ in 0..<generator.integer(in: 1..<(maxNoops + 1)) where !game.isOver { _ = playFrame(0) }
         }
-        stack?.start(scene(game))
+        let first = scene(game)
+        stack?.start(first)
         observe(since: nil, pooledWith: game, observation)
     }
 
@@ -142,7 +143,8 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
             if game.isOver || episodeFrames >= maxFrames { break }
         }
         let pooled = frames > 1 ? earlier : game
-        stack?.show(newer: scene(game), older: scene(pooled))
+        let (newer, older) = (scene(game), scene(pooled))
+        stack?.show(newer: newer, older: older)
         observe(since: before, pooledWith: pooled, observation)
         return StepResult(
             reward: Double(reward), terminated: game.isOver, truncated: !game.isOver && episodeFrames >= maxFrames)
@@ -182,12 +184,12 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
         case .stack: stack?.write(to: writer)
         case .difference: PongDifference.write(newer: scene, older: before.map(self.scene), to: writer)
         case .state:
+            let hasBall = game.hasBall
             writer.store([
-                Float(scene.ball.height == 0 ? 0 : scene.ball.x), Float(scene.ball.height == 0 ? 0 : scene.ball.y),
-                Float(game.hasBall ? game.ballSpeedX : 0), Float(game.hasBall ? game.ballSpeedY : 0),
-                Float(max(game.playerY - 14, 0)), Float(game.playerY - earlier.playerY),
-                Float(max(game.opponentY - 15, 0)),
-                Float(min(max(game.opponentY - earlier.opponentY, -2), 2)),
+                Float(hasBall ? game.ballX - 49 : 0), Float(hasBall ? game.ballY - 14 : 0),
+                Float(hasBall ? game.ballSpeedX : 0), Float(hasBall ? game.ballSpeedY : 0),
+                Float(game.playerY - 14), Float(game.playerY - earlier.playerY),
+                Float(game.opponentY - 15), Float(game.opponentY - earlier.opponentY),
             ])
         }
     }
@@ -195,10 +197,11 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
     private mutating func draw(
         _ scene: PongScene, pooledWith pooled: PongGame, channels: Int, to writer: ObservationWriter
     ) {
+        let older = self.scene(pooled)
         writer.write(as: UInt8.self) { span in
             span.withUnsafeMutableBufferPointer { buffer in
                 guard pool == nil else {
-                    _ = pool!.show(newer: scene, older: self.scene(pooled))
+                    _ = pool!.show(newer: scene, older: older)
                     pool!.pixels.withUnsafeBufferPointer {
                         buffer.baseAddress!.update(from: $0.baseAddress!, count: $0.count)
                     }

@@ -20,8 +20,11 @@ enum PongObservation: String, CaseIterable, Sendable {
         case .stack: .box(Box(low: UInt8(0), high: 255, shape: [PongStack.side, PongStack.side, PongStack.depth]))
         case .difference: .box(Box(low: Int8(-1), high: 1, shape: [PongDifference.side, PongDifference.side]))
         case .state:
-            // Ball x, y and their speeds; the player's top and speed; the opponent's top and speed; pixels and frames.
-            .box(Box(low: [0, 0, -4, -4, 0, -16, -16, -2], high: [160, 210, 4, 4, 210, 16, 210, 2] as [Float]))
+            // Ball x, y (its top left corner) and speeds, all 0 between points; the player's top and speed; the
+            // opponent's top and speed, which can jump when it is set to the middle for a serve. Pixels and frames.
+            .box(
+                Box(
+                    low: [0, 0, -4, -4, 0, -16, -16, -210], high: [160, 210, 4, 4, 210, 16, 210, 210] as [Float]))
         }
     }
 }

@@ -91,6 +91,13 @@ public struct PongGame: Hashable, Sendable {
     /// Frames played.
     public var age: Int32 { frame - PongGame.firstFrame }
 
+    /// The scores on the screen, where a point shows one frame after it was made.
+    var shownScores: (player: Int32, opponent: Int32) {
+        guard wait == PongGame.pause else { return (playerScore, opponentScore) }
+        return ballX >= PongGame.rightGoal
+            ? (playerScore, max(opponentScore - 1, 0)) : (max(playerScore - 1, 0), opponentScore)
+    }
+
     /// Plays one frame.
     ///
     /// - Parameter opponentSmall: whether the opponent's paddle has half its height, as ALE's difficulties 1 and 3.

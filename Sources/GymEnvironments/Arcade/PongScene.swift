@@ -22,8 +22,11 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
     private static let scoreDistance = 80
     /// Frames that a new game shows in other colors.
     private static let attractFrames: Int32 = 2
-    /// The picture of the console's field is shifted by a row in the columns that it reaches late in a line.
-    private static let lateColumn: Int32 = 177
+    /// The console switches the ball on while the line is being drawn. A ball at or right of this x, for even and odd
+    /// y, is reached before that, and stands a row higher.
+    private static let lateColumns: (even: Int32, odd: Int32) = (201, 182)
+    /// So much sooner when a paddle begins in the same line.
+    private static let paddleDelay: Int32 = 3
 
     /// A rectangle of pixels.
     struct Rectangle: Hashable, BitwiseCopyable {
@@ -53,18 +56,23 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
     init(_ game: PongGame, opponentSmall: Bool, playerSmall: Bool) {
         // Paddles stand on even rows.
         let playerTop = game.playerY + (game.playerY & 1) - 14
-        let late = game.ballX >= PongScene.lateColumn && game.ballY & 1 == 1
-        let ballTop = game.ballY - (late ? 15 : 14)
+        let opponentTop = game.opponentY - 15
+        let playerHeight: Int32 = playerSmall ? 8 : 16
+        let opponentHeight: Int32 = opponentSmall ? 8 : 16
+        var ballTop = game.ballY - 14
+        var late = game.ballY & 1 == 0 ? PongScene.lateColumns.even : PongScene.lateColumns.odd
+        if ballTop == playerTop || ballTop == opponentTop { late -= PongScene.paddleDelay }
+        if game.ballX >= late { ballTop -= 1 }
         ball = Rectangle(
             x: Int(game.ballX) - 49, y: Int(ballTop), width: PongScene.ballWidth,
             height: game.hasBall ? PongScene.ballHeight : 0)
         player = Rectangle(
-            x: PongScene.playerLeft, y: Int(playerTop), width: PongScene.paddleWidth, height: playerSmall ? 8 : 16)
+            x: PongScene.playerLeft, y: Int(playerTop), width: PongScene.paddleWidth, height: Int(playerHeight))
         opponent = Rectangle(
-            x: PongScene.opponentLeft, y: Int(game.opponentY) - 15, width: PongScene.paddleWidth,
-            height: opponentSmall ? 8 : 16)
-        playerScore = Int8(game.playerScore)
-        opponentScore = Int8(game.opponentScore)
+            x: PongScene.opponentLeft, y: Int(opponentTop), width: PongScene.paddleWidth,
+            height: Int(opponentHeight))
+        playerScore = Int8(game.shownScores.player)
+        opponentScore = Int8(game.shownScores.opponent)
         isAttract = game.age < PongScene.attractFrames
     }
 

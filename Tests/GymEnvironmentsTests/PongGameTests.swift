@@ -60,14 +60,14 @@ struct PongTrace {
     }
 
     /// One game runs beside each recording from its first frame to its last, and is never set right in between.
-    @Test(arguments: ["golden/pong-traces.json.gz", "golden/pong-difficulty-traces.json.gz"])
+    @Test(arguments: ["golden/pong-traces.json.gz", "pong-difficulty-traces.json.gz"])
     func replaysRecordedGamesFrameByFrame(fixture: String) throws {
         let names = [
             "ball in flight", "bounces", "points", "pauses", "serves", "opponent exact", "opponent within 1",
             "player exact", "player within 1", "rewards and scores",
         ]
         var sums = [Rate](repeating: Rate(), count: names.count)
-        print("game".padded(28) + names.map { $0.padded(19) }.joined())
+        var table = "game".padded(28) + names.map { $0.padded(19) }.joined()
         for trace in try PongTrace.load(fixture) {
             var rates = [Rate](repeating: Rate(), count: names.count)
             var game = PongGame()
@@ -99,13 +99,13 @@ struct PongTrace {
                         && game.playerScore == row.playerScore)
                 before = game
             }
-            print(trace.name.padded(28) + rates.map { "\($0)".padded(19) }.joined())
+            table += "\n" + trace.name.padded(28) + rates.map { "\($0)".padded(19) }.joined()
             for index in rates.indices {
                 sums[index].agreed += rates[index].agreed
                 sums[index].total += rates[index].total
             }
         }
-        print("all".padded(28) + sums.map { "\($0)".padded(19) }.joined())
+        print(table + "\n" + "all".padded(28) + sums.map { "\($0)".padded(19) }.joined())
         for index in [0, 1, 2, 3, 4, 6, 9] {
             #expect(sums[index].total > 0 && sums[index].share == 1, "\(names[index])")
         }

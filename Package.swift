@@ -54,7 +54,8 @@ let package = Package(
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("Physics2D"),
-        library("GymEnvironments", ["GymCore", "Physics2D"]),
+        library("Raster"),
+        library("GymEnvironments", ["GymCore", "Physics2D", "Raster"]),
 
         // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -72,11 +73,16 @@ let package = Package(
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+        // What benchmarks run beside their peers; no part of the product.
+        .executableTarget(
+            name: "pong-bench", dependencies: ["GymCore", "GymEnvironments"], path: "Benchmarks/Pong",
+            swiftSettings: strict),
 
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
         tests("Physics2DTests", ["Physics2D"]),
+        tests("RasterTests", ["Raster"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),

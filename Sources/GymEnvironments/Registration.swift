@@ -7,6 +7,7 @@ public enum GymEnvironments {
         var registry = EnvironmentRegistry()
         registerClassicControl(in: &registry)
         registerRigidBody(in: &registry)
+        registerArcade(in: &registry)
         return registry
     }
 
@@ -23,5 +24,10 @@ public enum GymEnvironments {
         registry.register(BipedalWalker.hardcoreSpec) { _ in BipedalWalker(hardcore: true) }
         registry.register(LunarLander.spec) { try LunarLander(options: $0) }
         registry.register(LunarLander.continuousSpec) { try LunarLander(options: $0) }
+    }
+
+    private static func registerArcade(in registry: inout EnvironmentRegistry) {
+        registry.register(Pong.spec) { Pong(options: $0) }
+        registry.register(Pong.differenceSpec) { Pong(options: $0) }
     }
 }

@@ -32,6 +32,7 @@ let package = Package(
         .executable(name: "gym-bench", targets: ["gym-bench"]),
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
         .library(name: "Agents", targets: ["Agents"]),
+        .executable(name: "gym-agent", targets: ["gym-agent"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -69,7 +70,8 @@ let package = Package(
         executable(
             "gym-server",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
-
+        executable(
+            "gym-agent", ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", argumentParser]),
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),

@@ -27,6 +27,7 @@ let package = Package(
         .library(name: "GymClient", targets: ["GymClient"]),
         .library(name: "GymServer", targets: ["GymServer"]),
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
+        .executable(name: "gym-server", targets: ["gym-server"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -49,6 +50,12 @@ let package = Package(
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("GymEnvironments", ["GymCore"]),
+
+        // The commands: arguments in, exit code out.
+        library("CommandLineSupport", [argumentParser]),
+        executable(
+            "gym-server",
+            ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
 
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),

@@ -50,7 +50,7 @@ public final class Connection {
             throw GymError.serverNotFound(path: path, reason: reason)
         }
         let mostBytes = Int(UInt32.max)
-        reader = FrameReader(socket, maxBody: mostBytes)
+        reader = FrameReader(socket, accepting: [.response, .notice], maxBody: mostBytes)
         writer = RequestWriter(socket, maxBody: mostBytes)
         var hello = Hello()
         hello.clientName = name

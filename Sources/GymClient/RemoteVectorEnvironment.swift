@@ -98,8 +98,10 @@ public final class RemoteVectorEnvironment {
         parameters.wantsInfo = wantsInfo
         guard case .reset(let reset) = try exchange(.reset(parameters)) else { throw connection.unexpected("reset") }
         if memory == nil {
-            try violation { try reset.observation.copy(
-                into: results.observation, field: "observation", code: .malformedMessage) }
+            try violation {
+                try reset.observation.copy(
+                    into: results.observation, field: "observation", code: .malformedMessage)
+            }
         }
         for row in 0..<count where mask?[row] ?? true {
             results.rewards[row] = 0
@@ -147,7 +149,9 @@ public final class RemoteVectorEnvironment {
 
     private func waitForSharedResults(in memory: SharedMemory) throws {
         let previous = sequence &- 1
-        while memory.response.wait(whileShowing: previous, seconds: RemoteVectorEnvironment.livenessInterval) == previous {
+        while memory.response.wait(whileShowing: previous, seconds: RemoteVectorEnvironment.livenessInterval)
+            == previous
+        {
             try connection.checkAlive()
         }
         let status = memory.status
@@ -208,7 +212,9 @@ public final class RemoteVectorEnvironment {
     ///
     /// - Returns: which ones; their rows of ``results`` are new.
     public func receive(_ count: Int) throws -> [Int] {
-        guard case .receive(let step) = try exchange(.receive(count: count)) else { throw connection.unexpected("receive") }
+        guard case .receive(let step) = try exchange(.receive(count: count)) else {
+            throw connection.unexpected("receive")
+        }
         try violation { try step.copy(into: results, hasFinalObservations: autoreset == .sameStep) }
         let environments = step.environments.map(Int.init)
         try takeExtras(of: step)
@@ -244,7 +250,9 @@ public final class RemoteVectorEnvironment {
 
     /// Draws a member of the action or observation space for each environment.
     public func sample(_ kind: SpaceKind = .action, seed: UInt64? = nil) throws -> BatchBuffer {
-        guard case .sample(let leaves) = try exchange(.sample(kind, seed: seed)) else { throw connection.unexpected("sample") }
+        guard case .sample(let leaves) = try exchange(.sample(kind, seed: seed)) else {
+            throw connection.unexpected("sample")
+        }
         let sample = BatchBuffer(space: kind == .action ? actionSpace : observationSpace, count: count)
         try violation { try leaves.copy(into: sample, field: "sample", code: .malformedMessage) }
         return sample
@@ -252,7 +260,9 @@ public final class RemoteVectorEnvironment {
 
     /// Whether each row is a member of the action or observation space.
     public func contains(_ kind: SpaceKind = .action, _ members: BatchBuffer) throws -> [Bool] {
-        guard case .contained(let flags) = try exchange(.contains(kind, members)) else { throw connection.unexpected("contains") }
+        guard case .contained(let flags) = try exchange(.contains(kind, members)) else {
+            throw connection.unexpected("contains")
+        }
         return flags
     }
 
@@ -261,7 +271,9 @@ public final class RemoteVectorEnvironment {
         if isClosed { return }
         if isStepPending { try? receiveStep() }
         isClosed = true
-        guard case .closed = try connection.exchange(.close, handle: handle) else { throw connection.unexpected("close") }
+        guard case .closed = try connection.exchange(.close, handle: handle) else {
+            throw connection.unexpected("close")
+        }
     }
 
     private func exchange(_ request: Request<BatchBuffer>) throws -> Response {

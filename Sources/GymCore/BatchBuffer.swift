@@ -132,6 +132,34 @@ public final class BatchBuffer: @unchecked Sendable {
         }
     }
 
+    /// Stores a member of the batch's space in a row.
+    ///
+    /// - Precondition: `value` is a member of `space`, whose leaves are the buffer's.
+    public func store(_ value: Value, of space: Space, row: Int) {
+        var leaf = 0
+        store(value, of: space, row: row, leaf: &leaf)
+    }
+
+    private func store(_ value: Value, of space: Space, row: Int, leaf: inout Int) {
+        switch (space, value) {
+        case (.dict(let entries), .list(let values)):
+            for (entry, value) in zip(entries, values) { store(value, of: entry.space, row: row, leaf: &leaf) }
+        case (.tuple(let spaces), .list(let values)):
+            for (space, value) in zip(spaces, values) { store(value, of: space, row: row, leaf: &leaf) }
+        default:
+            let column = columns[leaf]
+            if let rows = column.values {
+                rows.takeUnretainedValue().rows[row] = value
+            } else if case .tensor(let tensor) = value {
+                precondition(tensor.bytes.count == column.rowBytes, "the value is not a member of the leaf's space")
+                (column.base! + row * column.rowBytes).copyMemory(from: tensor.bytes, byteCount: column.rowBytes)
+            } else {
+                preconditionFailure("the value is not a member of the leaf's space")
+            }
+            leaf += 1
+        }
+    }
+
     /// The row's member of the space as one tree per leaf.
     public func value(row: Int, leaf: Int) -> Value {
         let column = columns[leaf]

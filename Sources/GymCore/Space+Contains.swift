@@ -98,19 +98,23 @@ public struct LeafChecker: Sendable {
     /// Environments that clip their actions, as most of Gymnasium's do, take numbers outside the bounds; NaN and
     /// infinity would poison their state for good.
     public init?(finiteMembersOf space: Space) {
-        guard case .box(let box) = space, box.dtype.isFloatingPoint else {
+        if case .box(let box) = space, box.dtype.isFloatingPoint {
+            // Of the widest finite numbers that the dtype holds; float16 is checked as double.
+            let most = box.dtype == .float32 ? Double(Float.greatestFiniteMagnitude) : .greatestFiniteMagnitude
+            self.init(layout: TensorLayout(dtype: box.dtype, shape: box.shape), low: -most, high: most)
+        } else {
             self.init(space)
-            return
         }
-        layout = TensorLayout(dtype: box.dtype, shape: box.shape)
-        let count = layout.count
-        let most = Double.greatestFiniteMagnitude
+    }
+
+    /// A checker of floating-point numbers that all have the same bounds.
+    private init(layout: TensorLayout, low: Double, high: Double) {
+        self.layout = layout
+        func repeated<T>(_ value: T) -> [T] { [T](repeating: value, count: layout.count) }
         rule =
-            box.dtype == .float32
-            ? .float32(
-                low: [Float](repeating: -.greatestFiniteMagnitude, count: count),
-                high: [Float](repeating: .greatestFiniteMagnitude, count: count))
-            : .floating(low: [Double](repeating: -most, count: count), high: [Double](repeating: most, count: count))
+            layout.dtype == .float32
+            ? .float32(low: repeated(Float(low)), high: repeated(Float(high)))
+            : .floating(low: repeated(low), high: repeated(high))
     }
 
     /// The index of the first element that is outside the space, or `nil` when the member is in it.
@@ -151,7 +155,8 @@ public struct LeafChecker: Sendable {
         case .unsigned(let low, let high):
             for row in rows {
                 for index in low.indices {
-                    let value = (memory + row * layout.byteCount).loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
+                    let value = (memory + row * layout.byteCount).loadUnaligned(
+                        fromByteOffset: index * 8, as: UInt64.self)
                     if value < low[index] || value > high[index] { return (row, index) }
                 }
             }

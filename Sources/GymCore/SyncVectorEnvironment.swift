@@ -99,7 +99,6 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
                 slots[row].seed = seed
                 slots[row].generator = NumPyGenerator(seed: seed)
             }
-            report.effectiveSeeds.append(slots[row].seed)
             do {
                 try startEpisode(row: row, options: values, into: buffers)
             } catch {
@@ -110,6 +109,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             buffers.truncated[row] = 0
             if wantsInfo { buffers.infos[row] = slots[row].environment.info }
         }
+        report.effectiveSeeds = slots.map(\.seed)
         return report
     }
 
@@ -138,6 +138,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     public func rowsNeedingReset(in rows: Range<Int>) -> [Int] {
         rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && autoreset == .disabled) }
     }
+
+    @inlinable
+    public func hasStarted(row: Int) -> Bool { slots[row].phase != .fresh }
 
     @inlinable
     public func ignoresNextAction(row: Int) -> Bool { slots[row].phase == .ended && autoreset == .nextStep }

@@ -91,11 +91,14 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     ///     never seeded takes a seed from the system. Empty: none is given.
     ///   - options: values for the options that the registration declares for resets.
     ///   - wantsInfo: whether ``StepBuffers/infos`` is to be filled.
-    /// - Returns: the faults, and in `effectiveSeeds` (one for each of `rows`) the seed that its generator runs on.
+    /// - Returns: the faults, and the seed of every environment of the batch.
     /// - Throws: ``OptionError``; nothing was reset then.
     func reset(
         rows: [Int], seeds: [UInt64?], options: [String: OptionValue], wantsInfo: Bool, into buffers: StepBuffers
     ) throws -> ResetReport
+
+    /// Whether the environment was ever reset.
+    func hasStarted(row: Int) -> Bool
 
     /// Rows that have to be reset before they can be stepped: before the first reset, and ended without autoreset.
     func rowsNeedingReset(in rows: Range<Int>) -> [Int]
@@ -129,7 +132,7 @@ public protocol VectorEnvironment: AnyObject, Sendable {
 public struct ResetReport: Sendable {
     /// Environments that failed to reset.
     public var faults: [EnvironmentFault]
-    /// For each row that was reset, the seed that its generator was last given.
+    /// For each environment of the batch, the seed that its generator was last given; 0 if it never was.
     public var effectiveSeeds: [UInt64]
 
     /// A report.

@@ -10,14 +10,16 @@ enum FrameHeader {
     static let size = 8
 
     /// - Throws: ``WireError`` when the header is not one of this version.
-    static func parse(_ bytes: UnsafeRawPointer, maxBody: Int) throws(WireError) -> (kind: FrameKind, length: Int) {
+    static func parse(
+        _ bytes: UnsafeRawPointer, accepting kinds: [FrameKind], maxBody: Int
+    ) throws(WireError) -> (kind: FrameKind, length: Int) {
         let length = Int(UInt32(littleEndian: bytes.loadUnaligned(as: UInt32.self)))
         let kind = bytes.load(fromByteOffset: 4, as: UInt8.self)
         let rest = bytes.loadUnaligned(fromByteOffset: 5, as: UInt8.self)
         let reserved = bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
-        guard let kind = FrameKind(rawValue: kind) else {
-            throw WireError(
-                .malformedFrame, "the frame's kind is \(kind); a kind is 1 (request), 2 (response) or 3 (notice)")
+        guard let kind = FrameKind(rawValue: kind), kinds.contains(kind) else {
+            let known = kinds.map { "\($0.rawValue) (\($0))" }.joined(separator: " or ")
+            throw WireError(.malformedFrame, "the frame's kind is \(kind); it has to be \(known)")
         }
         guard rest == 0, reserved == 0 else {
             throw WireError(.malformedFrame, "the frame's flags and reserved bytes have to be 0")
@@ -50,6 +52,7 @@ public final class FrameReader {
     public var passedDescriptor: Int32 = -1
 
     private let socket: UnixSocket
+    private let kinds: [FrameKind]
     private var buffer: UnsafeMutableRawBufferPointer
     private var start = 0
     private var end = 0
@@ -59,8 +62,11 @@ public final class FrameReader {
     private static let keptCapacity = 1 << 20
 
     /// A reader of the given socket.
-    public init(_ socket: UnixSocket, maxBody: Int) {
+    ///
+    /// - Parameter kinds: what frames may carry; others are no frames.
+    public init(_ socket: UnixSocket, accepting kinds: [FrameKind], maxBody: Int) {
         self.socket = socket
+        self.kinds = kinds
         self.maxBody = maxBody
         buffer = .allocate(byteCount: FrameReader.initialCapacity, alignment: 64)
     }
@@ -83,7 +89,7 @@ public final class FrameReader {
             if buffer.count > FrameReader.keptCapacity { resize(to: FrameReader.initialCapacity) }
         }
         guard try fill(to: FrameHeader.size, atBoundary: true) else { return nil }
-        let (kind, length) = try FrameHeader.parse(buffer.baseAddress! + start, maxBody: maxBody)
+        let (kind, length) = try FrameHeader.parse(buffer.baseAddress! + start, accepting: kinds, maxBody: maxBody)
         _ = try fill(to: FrameHeader.size + length, atBoundary: false)
         let body = UnsafeRawBufferPointer(start: buffer.baseAddress! + start + FrameHeader.size, count: length)
         start += FrameHeader.size + length

@@ -321,4 +321,11 @@ public struct RequestError: Error {
     public let handle: UInt32
     /// What is wrong.
     public let error: WireError
+
+    /// An error in answer to the request of the given id and handle.
+    public init(id: UInt64, handle: UInt32, error: WireError) {
+        self.id = id
+        self.handle = handle
+        self.error = error
+    }
 }

@@ -139,6 +139,9 @@ public struct Doorbell: @unchecked Sendable {
         if sleeper.pointee.load(ordering: .sequentiallyConsistent) != 0 { gym_futex_wake(raw) }
     }
 
+    /// Wakes whoever sleeps without showing anything new; they look around and go on waiting.
+    public func wakeSleepers() { gym_futex_wake(raw) }
+
     /// Waits until the bell shows something other than `value`, or until `seconds` have passed.
     ///
     /// - Returns: what it shows; `value` itself when the time is over.

@@ -28,7 +28,7 @@ final class EnvironmentHandle: @unchecked Sendable {
     private let canSplit: Bool
     private let threads: Int
     private var secondsPerRow = 0.0
-    private var samplers: [SpaceKind: NumPyGenerator] = [:]
+    private var samplers: [SpaceKind: SpaceSampler] = [:]
     private lazy var asynchronous = AsynchronousSteps(self)
     private var usesAsynchronous = false
 
@@ -76,7 +76,8 @@ final class EnvironmentHandle: @unchecked Sendable {
         if let mask = parameters.mask {
             guard mask.count == count, mask.contains(true) else {
                 throw WireError(
-                    .invalidMask, "the mask has \(mask.count) bytes, \(mask.count { $0 }) of them 1; "
+                    .invalidMask,
+                    "the mask has \(mask.count) bytes, \(mask.count { $0 }) of them 1; "
                         + "it needs \(count), at least one of them 1",
                     details: [.init(field: "mask", expected: "\(count) bytes", got: "\(mask.count) bytes")])
             }
@@ -92,18 +93,18 @@ final class EnvironmentHandle: @unchecked Sendable {
                 details: [.init(field: "seeds", expected: "0, 1 or \(count)", got: "\(parameters.seeds.count)")])
         }
         let rows = (0..<count).filter { parameters.mask?[$0] ?? true }
+        if parameters.wantsInfo {
+            // Environments that are not reset have nothing to tell.
+            for row in 0..<count { buffers.infos[row] = [] }
+        }
         do {
-            let report = try environment.reset(
+            return try environment.reset(
                 rows: rows, seeds: seeds.isEmpty ? [] : rows.map { seeds[$0] }, options: parameters.options,
                 wantsInfo: parameters.wantsInfo, into: buffers)
-            guard rows.count < count else { return report }
-            // The answer names the seed of every environment, so those left alone are asked for theirs.
-            let all = try environment.reset(rows: [], seeds: [], options: [:], wantsInfo: false, into: buffers)
-            _ = all
-            return report
         } catch let error as OptionError {
             throw WireError(
-                .invalidOption, error.description, details: [.init(field: "options.\(error.option)", expected: "", got: "")])
+                .invalidOption, error.description,
+                details: [.init(field: "options.\(error.option)", expected: "", got: "")])
         }
     }
 
@@ -168,7 +169,9 @@ final class EnvironmentHandle: @unchecked Sendable {
             let named = waiting.prefix(8).map(String.init).joined(separator: ", ") + (waiting.count > 8 ? ", …" : "")
             throw WireError(
                 .needsReset, "environments have to be reset before they are stepped: \(named)",
-                details: waiting.prefix(64).map { .init(field: "action", environmentIndex: $0, expected: "a reset first") })
+                details: waiting.prefix(64).map {
+                    .init(field: "action", environmentIndex: $0, expected: "a reset first")
+                })
         }
     }
 
@@ -181,7 +184,8 @@ final class EnvironmentHandle: @unchecked Sendable {
             {
                 from = violation.row + 1
                 if environment.ignoresNextAction(row: violation.row) { continue }
-                let value = column.dtype.double(in: column.base! + violation.row * column.rowBytes, at: violation.element)
+                let value = column.dtype.double(
+                    in: column.base! + violation.row * column.rowBytes, at: violation.element)
                 throw invalidAction(
                     row: violation.row, leaf: leaf, got: "\(value) at element \(violation.element)")
             }
@@ -210,11 +214,24 @@ final class EnvironmentHandle: @unchecked Sendable {
             .alreadyPending, "\(asynchronous.pendingCount) environments were sent actions and not received yet")
     }
 
+    /// - Throws: ``WireError`` for environments that step through shared memory.
+    func requireSocketTransport() throws {
+        guard sharedMemory == nil else {
+            throw WireError(
+                .notAllowed,
+                "the environments step together, through shared memory: ring the doorbell there, "
+                    + "or make them with the socket transport")
+        }
+    }
+
+    /// Takes over the actions for some environments; theirs only, since others may be stepping with their own.
+    func copyActions(_ received: ReceivedLeaves, rows: UnsafeBufferPointer<UInt32>) throws {
+        if usesAsynchronous { try asynchronous.requireIdle(Array(rows)) }
+        try received.copy(into: actions, rows: rows, field: "action", code: .invalidAction)
+    }
+
     /// Begins to step the given environments.
     func send(_ environments: [UInt32]) throws {
-        guard sharedMemory == nil else {
-            throw WireError(.notAllowed, "environments in shared memory step together; make them with the socket transport")
-        }
         try requireIndices(environments)
         guard Set(environments).count == environments.count, !environments.isEmpty else {
             throw WireError(.invalidArgument, "environment_index has to name at least one environment, and none twice")
@@ -236,7 +253,8 @@ final class EnvironmentHandle: @unchecked Sendable {
         let pending = usesAsynchronous ? asynchronous.pendingCount : 0
         guard count >= 1, count <= pending else {
             throw WireError(
-                .nothingPending, "\(count) environments are asked for; \(pending) were sent actions and not received yet")
+                .nothingPending,
+                "\(count) environments are asked for; \(pending) were sent actions and not received yet")
         }
         return asynchronous.wait(count)
     }
@@ -262,9 +280,11 @@ final class EnvironmentHandle: @unchecked Sendable {
         guard !renderMode.isEmpty else {
             throw WireError(.renderUnavailable, "the environments were made without a render mode")
         }
-        let rows = (indices.isEmpty ? [0] : indices).map(Int.init)
-        guard !rows.contains(where: { environment.rowsNeedingReset(in: $0..<($0 + 1)).isEmpty == false && !hasEpisode($0) })
-        else { throw WireError(.needsReset, "environments have to be reset before they are rendered") }
+        let rows = indices.isEmpty ? [0] : indices.map { Int($0) }
+        // One that has ended can still be looked at.
+        guard rows.allSatisfy(environment.hasStarted) else {
+            throw WireError(.needsReset, "environments have to be reset before they are rendered")
+        }
         return try rows.map { row in
             do {
                 return try environment.render(row: row, mode: renderMode)
@@ -273,9 +293,6 @@ final class EnvironmentHandle: @unchecked Sendable {
             }
         }
     }
-
-    /// Whether the environment was ever reset; one that has ended can still be looked at.
-    private func hasEpisode(_ row: Int) -> Bool { environment.hasStarted(row: row) }
 
     func states(_ indices: [UInt32]) throws -> [[UInt8]] {
         try requireNothingPending()
@@ -294,6 +311,9 @@ final class EnvironmentHandle: @unchecked Sendable {
         try requireNothingPending()
         try requireRestorable()
         try requireIndices(indices)
+        guard Set(indices).count == indices.count else {
+            throw WireError(.invalidArgument, "environment_index names an environment twice")
+        }
         let rows = rows(indices)
         guard rows.count == states.count else {
             throw WireError(.invalidState, "there are \(states.count) states for \(rows.count) environments")
@@ -307,7 +327,8 @@ final class EnvironmentHandle: @unchecked Sendable {
             }
         } catch {
             for (row, state) in before.reversed() { try? environment.restoreState(state, row: row) }
-            throw WireError(.invalidState, "the state of environment \(rows[before.count - 1]) cannot be taken over: \(error)")
+            throw WireError(
+                .invalidState, "the state of environment \(rows[before.count - 1]) cannot be taken over: \(error)")
         }
     }
 
@@ -328,15 +349,12 @@ final class EnvironmentHandle: @unchecked Sendable {
     /// Draws a member for each environment.
     func sample(_ kind: SpaceKind, seed: UInt64?) throws -> BatchBuffer {
         let space = space(kind)
-        var generator =
-            seed.map { NumPyGenerator(seed: $0) } ?? samplers[kind]
-            ?? NumPyGenerator(seed: UInt64.random(in: 0...UInt64.max))
+        var sampler =
+            seed.map { SpaceSampler(space, seed: $0) } ?? samplers[kind]
+            ?? SpaceSampler(space, seed: UInt64.random(in: 0...UInt64.max))
         let sample = BatchBuffer(space: space, count: environment.count)
-        for row in 0..<environment.count {
-            let writer = ObservationWriter(sample, row: row)
-            for (leaf, value) in space.sampleLeaves(&generator).enumerated() { writer.store(value, leaf: leaf) }
-        }
-        samplers[kind] = generator
+        for row in 0..<environment.count { sample.store(sampler.sample(), of: space, row: row) }
+        samplers[kind] = sampler
         return sample
     }
 

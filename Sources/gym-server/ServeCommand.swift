@@ -1,0 +1,133 @@
+import ArgumentParser
+import CommandLineSupport
+import Dispatch
+import Foundation
+import GymEnvironments
+import GymProtocol
+import GymServer
+import Logging
+
+/// `gym-server serve`: serves until it is told to end.
+struct ServeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serves until SIGINT or SIGTERM.",
+        discussion: "Prints 'listening on unix:PATH' on standard output once clients can connect.")
+
+    @Option(help: "The socket to listen on. A file that an ended server left behind is replaced.")
+    var socket: String
+
+    @Option(help: "Threads that step a large batch together. Results do not depend on it. (default: all cores)")
+    var threads: Int?
+
+    @Option(help: "Connections at a time.")
+    var maxConnections = Limits().maxConnections
+
+    @Option(help: "Handles of a connection.")
+    var maxHandles = Limits().maxHandles
+
+    @Option(help: "Environments of a connection.")
+    var maxEnvironments = Limits().maxEnvironments
+
+    @Option(help: "Bytes of a frame's body.")
+    var maxFrameBytes = Limits().maxFrameBytes
+
+    @Option(help: "Requests of a connection that may wait for their answers.")
+    var maxPendingRequests = Limits().maxPendingRequests
+
+    @Option(help: "Bytes of a connection's buffers.")
+    var maxMemoryBytes = Limits().maxMemoryBytes
+
+    @Option(help: "Seconds after which a connection that asks for nothing is closed; 0: never.")
+    var idleTimeout = 0
+
+    @Option(help: "Another user id that may connect; may be given several times. (default: the server's own)")
+    var allowUser: [UInt32] = []
+
+    @Option(help: "A file whose first line is a token that clients have to present.")
+    var tokenFile: String?
+
+    @Flag(help: "Let clients end the server.")
+    var allowShutdown = false
+
+    @Flag(help: "End when standard input ends: with whoever started the server.")
+    var untilEof = false
+
+    @Option(help: "How much to log to standard error: trace, debug, info, notice, warning, error, critical.")
+    var logLevel: Logger.Level = .warning
+
+    func validate() throws {
+        func require(_ value: Int, _ range: ClosedRange<Int>, _ option: String) throws {
+            guard range.contains(value) else {
+                throw ValidationError(
+                    "--\(option) is \(value); it has to be from \(range.lowerBound) to \(range.upperBound)")
+            }
+        }
+        try require(threads ?? 1, 1...1024, "threads")
+        try require(maxConnections, 1...1_000_000, "max-connections")
+        try require(maxHandles, 1...1_000_000, "max-handles")
+        try require(maxEnvironments, 1...Int(UInt32.max), "max-environments")
+        try require(maxFrameBytes, 4096...Int(UInt32.max), "max-frame-bytes")
+        try require(maxPendingRequests, 1...1_000_000, "max-pending-requests")
+        try require(maxMemoryBytes, 1 << 20...Int.max, "max-memory-bytes")
+        try require(idleTimeout, 0...Int(Int32.max), "idle-timeout")
+    }
+
+    func run() throws {
+        // Writing to a client that has gone is an error to handle, not a reason to end.
+        signal(SIGPIPE, SIG_IGN)
+        let server: Server
+        do {
+            server = try Server(
+                registry: GymEnvironments.registry, path: socket, configuration: try serverConfiguration())
+        } catch {
+            StandardStreams.error("gym-server: \(error)")
+            throw ExitCode(1)
+        }
+        let signals = stopOnSignals(server)
+        if untilEof { stopAtEndOfInput(server) }
+        StandardStreams.print("listening on unix:\(socket)")
+        server.run()
+        withExtendedLifetime(signals) {}
+    }
+
+    private func serverConfiguration() throws -> ServerConfiguration {
+        var logger = Logger(label: "gym-server") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = logLevel
+        var configuration = ServerConfiguration(logger: logger)
+        if let threads { configuration.threads = threads }
+        configuration.limits.maxConnections = maxConnections
+        configuration.limits.maxHandles = maxHandles
+        configuration.limits.maxEnvironments = maxEnvironments
+        configuration.limits.maxFrameBytes = maxFrameBytes
+        configuration.limits.maxPendingRequests = maxPendingRequests
+        configuration.limits.maxMemoryBytes = maxMemoryBytes
+        configuration.limits.idleTimeoutSeconds = idleTimeout
+        configuration.allowedUsers.formUnion(allowUser)
+        configuration.allowsShutdown = allowShutdown
+        if let tokenFile {
+            let text = try String(contentsOfFile: tokenFile, encoding: .utf8)
+            configuration.token = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        }
+        return configuration
+    }
+
+    private func stopOnSignals(_ server: Server) -> [any DispatchSourceSignal] {
+        [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")].map { number, name in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { server.stop(reason: name) }
+            source.resume()
+            return source
+        }
+    }
+
+    private func stopAtEndOfInput(_ server: Server) {
+        DispatchQueue.global().async {
+            while let data = try? FileHandle.standardInput.read(upToCount: 4096), !data.isEmpty {}
+            server.stop(reason: "standard input ended")
+        }
+    }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

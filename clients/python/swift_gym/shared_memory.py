@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swift_gym.connection import Connection
-from swift_gym.errors import ProtocolError, ServerTimeout
+from swift_gym.errors import ProtocolError, ServerError, ServerTimeout
 from swift_gym.protocol import messages
 from swift_gym.spaces import LeafLayout, dtype_from_wire
 
@@ -43,7 +43,6 @@ _CONTROL_BYTES = 256
 
 _WANT_INFO = 1
 
-_DONE = 0
 _FRAME_FOLLOWS = 1
 _FAILED = 2
 
@@ -142,6 +141,7 @@ class SharedSteps:
             raise ProtocolError(f"the shared memory has {len(description.results)} sets of results, not 2")
         self.results = [self._result_set(regions, observation, num_envs, same_step) for regions in description.results]
         self._number = 0
+        self._under_way = False
         self._wants_info = False
         # With one processor, spinning only keeps the server from answering.
         self._spins = range(_SPINS if len(os.sched_getaffinity(0)) > 1 else 0)
@@ -181,10 +181,11 @@ class SharedSteps:
     def begin(self, want_info: bool) -> None:
         """Asks for a step with the actions that lie in :attr:`actions`."""
         control = self._control
-        if control[_RESPONSE] != self._number:
+        if self._under_way:
             # A step that was given up by an exception, such as Ctrl-C, has to end first.
             self._sleep(self._number)
-            self._collect(raising=False)
+            self._give_up()
+        self._under_way = True
         if want_info is not self._wants_info:
             self._wants_info = want_info
             control[_REQUEST_FLAGS] = _WANT_INFO if want_info else 0
@@ -209,6 +210,7 @@ class SharedSteps:
                 break
         else:
             self._sleep(number)
+        self._under_way = False
         if control[_STATUS]:
             return self._collect()
         # Step number s, from 1, writes set (s - 1) mod 2.
@@ -216,22 +218,27 @@ class SharedSteps:
         result.message = None
         return result
 
-    def _collect(self, raising: bool = True) -> ResultSet:
-        """Takes the frame that goes with a step, if there is one."""
+    def _give_up(self) -> None:
+        """Takes the frame that goes with a step that nobody is interested in any more."""
+        self._under_way = False
+        if self._control[_STATUS]:
+            try:
+                self._collect()
+            except ServerError as refusal:
+                if isinstance(refusal, ConnectionError):
+                    raise
+
+    def _collect(self) -> ResultSet:
+        """Takes the frame that goes with a step."""
         result = self.results[(self._number - 1) & 1]
         result.message = None
         status = self._control[_STATUS]
         if status in (_FRAME_FOLLOWS, _FAILED):
-            try:
-                response = self._connection.wait_for_step(self._handle)
-            except Exception:
-                if raising or self._connection.closed:
-                    raise
-                return result
+            response = self._connection.wait_for_step(self._handle)
             if response.WhichOneof("message") != "step":
                 raise ProtocolError("the frame about a step in shared memory is of another kind")
             result.message = response.step
-        elif status != _DONE:
+        else:
             self._connection.check_alive()
             raise ProtocolError(f"the server closed the handle (status {status})")
         return result

@@ -28,6 +28,9 @@ let package = Package(
         .library(name: "GymServer", targets: ["GymServer"]),
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
         .executable(name: "gym-server", targets: ["gym-server"]),
+        .executable(name: "gym-bench", targets: ["gym-bench"]),
+        .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
+        .library(name: "Agents", targets: ["Agents"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -51,16 +54,29 @@ let package = Package(
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("GymEnvironments", ["GymCore"]),
 
+        // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .target(name: "CVectorKernels"),
+        library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
+        library(
+            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
+
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
         executable(
             "gym-server",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
 
+        executable(
+            "gym-bench",
+            ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
+        tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
+        tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -11,12 +11,20 @@ public struct LeafColumn {
     @usableFromInline let values: Unmanaged<RaggedColumn>?
 }
 
-/// The rows of a ragged leaf.
+/// The rows of a ragged leaf. Not an array: threads that step different rows write to them at the same time.
 @usableFromInline
 final class RaggedColumn {
-    @usableFromInline var rows: [Value]
+    @usableFromInline let rows: UnsafeMutableBufferPointer<Value>
 
-    init(count: Int) { rows = [Value](repeating: .list([]), count: count) }
+    init(count: Int) {
+        rows = .allocate(capacity: count)
+        rows.initialize(repeating: .list([]))
+    }
+
+    deinit {
+        rows.deinitialize()
+        rows.deallocate()
+    }
 }
 
 /// Members of a space for n environments, one contiguous array a leaf (structure of arrays).
@@ -99,10 +107,10 @@ public final class BatchBuffer: @unchecked Sendable {
 
     /// The rows of a ragged leaf.
     public subscript(raggedLeaf leaf: Int) -> [Value] {
-        get { columns[leaf].values!.takeUnretainedValue().rows }
+        get { Array(columns[leaf].values!.takeUnretainedValue().rows) }
         set {
             precondition(newValue.count == count, "a ragged leaf of \(count) rows takes \(count) values")
-            columns[leaf].values!.takeUnretainedValue().rows = newValue
+            _ = columns[leaf].values!.takeUnretainedValue().rows.update(fromContentsOf: newValue)
         }
     }
 

@@ -34,8 +34,13 @@ public enum OptionKind: Sendable, Hashable {
         case .bool: "true or false"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .real(let range):
-            range.lowerBound == -.greatestFiniteMagnitude && range.upperBound == .greatestFiniteMagnitude
-                ? "a finite number" : "a number from \(range.lowerBound) to \(range.upperBound)"
+            if range.upperBound < .greatestFiniteMagnitude / 2 {
+                "a number from \(range.lowerBound) to \(range.upperBound)"
+            } else if range.lowerBound > -.greatestFiniteMagnitude / 2 {
+                "a finite number of at least \(range.lowerBound)"
+            } else {
+                "a finite number"
+            }
         case .choice(let texts): "one of " + texts.joined(separator: ", ")
         case .integerOrRange(let range):
             "a whole number from \(range.lowerBound) to \(range.upperBound), or a list [low, high] of two of them"

@@ -20,9 +20,9 @@ public final class StepBuffers: @unchecked Sendable {
     /// Where the episode ended with this step, the number of its steps.
     public let episodeLengths: UnsafeMutableBufferPointer<Int64>
     /// `info` of the reset or step; filled when asked for.
-    public var infos: [[InfoEntry]]
+    public let infos: UnsafeMutableBufferPointer<[InfoEntry]>
     /// Under same-step autoreset, `info` of the steps that ended an episode; filled when asked for.
-    public var finalInfos: [[InfoEntry]]
+    public let finalInfos: UnsafeMutableBufferPointer<[InfoEntry]>
 
     private let owned: [UnsafeMutableRawPointer]
 
@@ -83,12 +83,19 @@ public final class StepBuffers: @unchecked Sendable {
         truncated = place(memory?.truncated, UInt8.self)
         episodeReturns = place(memory?.episodeReturns, Double.self)
         episodeLengths = place(memory?.episodeLengths, Int64.self)
-        infos = [[InfoEntry]](repeating: [], count: count)
-        finalInfos = infos
+        // Not arrays: threads that step different rows write to them at the same time.
+        infos = .allocate(capacity: count)
+        infos.initialize(repeating: [])
+        finalInfos = .allocate(capacity: count)
+        finalInfos.initialize(repeating: [])
         self.owned = owned
     }
 
     deinit {
+        infos.deinitialize()
+        infos.deallocate()
+        finalInfos.deinitialize()
+        finalInfos.deallocate()
         for memory in owned { memory.deallocate() }
     }
 }

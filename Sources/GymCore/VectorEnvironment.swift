@@ -103,7 +103,7 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     /// Rows that have to be reset before they can be stepped: before the first reset, and ended without autoreset.
     func rowsNeedingReset(in rows: Range<Int>) -> [Int]
 
-    /// Whether the row's next step does not look at its action: next-step autoreset will restart it.
+    /// Whether the row's next step does not look at its action: autoreset will restart it, after an end or a fault.
     func ignoresNextAction(row: Int) -> Bool
 
     /// Steps the given rows.

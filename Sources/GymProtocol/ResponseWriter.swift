@@ -194,7 +194,7 @@ public final class ResponseWriter {
             part.pointee.observation = arena.leaves(of: buffers.observation)
             part.pointee.n_effective_seeds = effectiveSeeds.count
             part.pointee.effective_seeds = arena.numbers(effectiveSeeds)
-            if wantsInfo { (part.pointee.n_info, part.pointee.info) = arena.info(buffers.infos) }
+            if wantsInfo { (part.pointee.n_info, part.pointee.info) = arena.info(Array(buffers.infos)) }
             (part.pointee.n_faults, part.pointee.faults) = arena.faults(faults)
             response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_RESET
             response.pointee.reset = part

@@ -18,6 +18,7 @@ struct ListCommand: ParsableCommand {
         let environments = try GymEnvironments.registry.descriptions()
         if json {
             let encoder = JSONEncoder()
+            encoder.keyEncodingStrategy = .convertToSnakeCase
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             let data = try encoder.encode(environments.map(ListedEnvironment.init))
             StandardStreams.print(String(decoding: data, as: UTF8.self))
@@ -59,15 +60,15 @@ private struct ListedEnvironment: Encodable {
 
     let id: String
     let summary: String
-    let observation_space: String
-    let action_space: String
-    let max_episode_steps: Int?
-    let reward_threshold: Double?
+    let observationSpace: String
+    let actionSpace: String
+    let maxEpisodeSteps: Int?
+    let rewardThreshold: Double?
     let nondeterministic: Bool
-    let render_modes: [String]
+    let renderModes: [String]
     let restorable: Bool
     let options: [Option]
-    let reset_options: [Option]
+    let resetOptions: [Option]
 
     init(_ environment: EnvironmentDescription) {
         func listed(_ options: [EnvironmentDescription.Option]) -> [Option] {
@@ -77,14 +78,14 @@ private struct ListedEnvironment: Encodable {
         }
         id = environment.id
         summary = environment.summary
-        observation_space = environment.observationSpace.description
-        action_space = environment.actionSpace.description
-        max_episode_steps = environment.maxEpisodeSteps
-        reward_threshold = environment.rewardThreshold
+        observationSpace = environment.observationSpace.description
+        actionSpace = environment.actionSpace.description
+        maxEpisodeSteps = environment.maxEpisodeSteps
+        rewardThreshold = environment.rewardThreshold
         nondeterministic = environment.nondeterministic
-        render_modes = environment.renderModes
+        renderModes = environment.renderModes
         restorable = environment.isRestorable
         options = listed(environment.options)
-        reset_options = listed(environment.resetOptions)
+        resetOptions = listed(environment.resetOptions)
     }
 }

@@ -123,3 +123,38 @@ import Testing
         #expect(Space.tuple([box, .discrete(count: 2)]).tensorLayouts?.map(\.byteCount) == [8, 8])
     }
 }
+
+@Suite struct LeafCheckerTests {
+    @Test func rowsAreCheckedInOrder() throws {
+        let checker = try #require(LeafChecker(.box(Box(low: Float(-1), high: 1, shape: [2]))))
+        let members: [Float] = [0, 0, 1, -1, 0, 2, 9, 9]
+        members.withUnsafeBytes { memory in
+            let start = memory.baseAddress!
+            #expect(checker.firstViolation(in: start, rows: 0..<2) == nil)
+            #expect(checker.firstViolation(in: start, rows: 0..<4)! == (2, 1))
+            #expect(checker.firstViolation(in: start, rows: 3..<4)! == (3, 0))
+            #expect(checker.firstViolation(in: start + 16) == 1)
+        }
+    }
+
+    /// What an environment that clips may be given: anything but NaN and infinity.
+    @Test func finiteMembersNeedNotBeInsideTheirBounds() throws {
+        func first<Element: TensorElement>(_ values: [Element], _ space: Space) throws -> Int? {
+            let checker = try #require(LeafChecker(finiteMembersOf: space))
+            return values.withUnsafeBytes { checker.firstViolation(in: $0.baseAddress!) }
+        }
+        let single = Space.box(Box(low: Float(-1), high: 1, shape: [2]))
+        #expect(try first([5, -Float.greatestFiniteMagnitude], single) == nil)
+        #expect(try first([0, Float.nan], single) == 1)
+        #expect(try first([-Float.infinity, 0], single) == 0)
+        let double = Space.box(Box(low: -1.0, high: 1, shape: [1]))
+        #expect(try first([1e300], double) == nil)
+        #expect(try first([Double.infinity], double) == 0)
+        let half = Space.box(Box(low: Float16(-1), high: 1, shape: [1]))
+        #expect(try first([Float16(7)], half) == nil)
+        #expect(try first([Float16.infinity], half) == 0)
+        // Integers have nothing to clip.
+        #expect(try first([Int64(3)], .discrete(count: 3)) == 0)
+        #expect(LeafChecker(finiteMembersOf: .sequence(single)) == nil)
+    }
+}

@@ -54,6 +54,8 @@ public struct Pendulum: RestorableEnvironment, Sendable {
 
     private let gravity: Double
     private var state = State()
+    /// Of the present angle: observed after one step, needed for the next.
+    private var sine = 0.0
 
     /// An environment with the options of ``spec``.
     public init(options: OptionValues) {
@@ -75,7 +77,7 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     ) throws -> StepResult {
         let torque = min(max(action.element(as: Float.self), -Pendulum.torqueLimit), Pendulum.torqueLimit)
         let cost = Pendulum.cost(of: state, torque: torque)
-        state = Pendulum.advance(state, torque: torque, gravity: gravity)
+        state = Pendulum.advance(state, sine: sine, torque: torque, gravity: gravity)
         observe(observation)
         return StepResult(reward: -cost, terminated: false)
     }
@@ -98,16 +100,19 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     }
 
     /// The state one time step later: the velocity by the old angle, then the angle by the new velocity.
-    static func advance(_ state: State, torque: Float, gravity: Double) -> State {
+    ///
+    /// - Parameter sine: of the old angle.
+    static func advance(_ state: State, sine: Double, torque: Float, gravity: Double) -> State {
         // A rod about its end: I = m l²/3, so θ̈ = 3 g/(2 l) sin θ + 3/(m l²) u.
         let push = Float(3 / (mass * (length * length))) * torque
-        let acceleration = 3 * gravity / (2 * length) * sin(state.angle) + Double(push)
+        let acceleration = 3 * gravity / (2 * length) * sine + Double(push)
         let velocity = min(max(state.angularVelocity + acceleration * timeStep, -speedLimit), speedLimit)
         return State(angle: state.angle + velocity * timeStep, angularVelocity: velocity)
     }
 
-    private func observe(_ observation: ObservationWriter) {
-        observation.store([Float(cos(state.angle)), Float(sin(state.angle)), Float(state.angularVelocity)])
+    private mutating func observe(_ observation: ObservationWriter) {
+        sine = sin(state.angle)
+        observation.store([Float(cos(state.angle)), Float(sine), Float(state.angularVelocity)])
     }
 
     // MARK: Saving
@@ -116,5 +121,8 @@ public struct Pendulum: RestorableEnvironment, Sendable {
 
     public func save(to writer: inout StateWriter) { writer.write(state) }
 
-    public mutating func restore(from reader: inout StateReader) throws { state = try reader.read() }
+    public mutating func restore(from reader: inout StateReader) throws {
+        state = try reader.read()
+        sine = sin(state.angle)
+    }
 }

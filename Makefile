@@ -1,0 +1,33 @@
+# The commands that users type; see README.md.
+
+# One configuration for everything: what is tested is what is shipped, and it is built once.
+SWIFT_FLAGS = -c release --explicit-target-dependency-import-check error
+BIN = .build/release
+
+.PHONY: build train test bench check clean
+
+build: .build/system-packages
+	swift build $(SWIFT_FLAGS)
+
+train: build
+	scripts/train-cartpole $(BIN)
+
+test: .build/system-packages check
+	swift build $(SWIFT_FLAGS) --build-tests
+	swift test $(SWIFT_FLAGS) --disable-testable-imports --skip-build
+	$(foreach script,$(wildcard scripts/test-*),$(script) $(BIN) &&) true
+
+# What needs no build: the formatter, and whether generated code is what its source gives.
+check: .build/system-packages
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	$(foreach script,$(wildcard scripts/generate-*),$(script) --check &&) true
+
+bench: build
+	Benchmarks/run $(BIN)
+
+clean:
+	rm -rf .build
+
+.build/system-packages: scripts/install-system-packages
+	scripts/install-system-packages
+	mkdir -p .build && touch $@

@@ -1,0 +1,70 @@
+import Foundation
+import GymCore
+
+/// The algorithms of this package, by the names that users type.
+public enum Algorithm: String, Sendable, CaseIterable {
+    case ppo
+
+    /// The algorithm's hyperparameters.
+    public var schema: [Hyperparameter] {
+        switch self {
+        case .ppo: PPO.schema
+        }
+    }
+
+    /// A line about it.
+    public var summary: String {
+        switch self {
+        case .ppo: "proximal policy optimisation: on-policy, discrete and continuous actions"
+        }
+    }
+
+    /// What came with the package as presets.
+    public func presets() throws -> Presets {
+        let bytes =
+            switch self {
+            case .ppo: PackageResources.ppo_yml
+            }
+        return try Presets(yaml: String(decoding: bytes, as: UTF8.self), source: "the presets of \(rawValue)")
+    }
+
+    /// The hyperparameters of a run: the defaults, over them the preset, over it what was set by hand.
+    ///
+    /// - Parameters:
+    ///   - environment: names the preset when `preset` does not.
+    ///   - preset: an entry's name, or the path of a YAML file (with a `/` or ending in `.yml` or `.yaml`).
+    ///   - settings: keys and values, the later winning.
+    /// - Throws: ``PresetError`` or ``HyperparameterError``.
+    public func hyperparameters(
+        environment: String, preset: String? = nil, settings: [(key: String, value: String)] = []
+    ) throws -> Hyperparameters {
+        var hyperparameters = Hyperparameters(schema)
+        if let entry = try entry(environment: environment, preset: preset) {
+            for (key, value) in entry.settings {
+                try hyperparameters.set(key, value, source: "preset \(entry.name)")
+            }
+        }
+        for (key, value) in settings { try hyperparameters.set(key, value, source: "--set \(key)") }
+        return hyperparameters
+    }
+
+    private func entry(environment: String, preset: String?) throws -> Presets.Entry? {
+        guard let preset else { return try presets().entry(environment) }
+        let isFile = preset.contains("/") || preset.hasSuffix(".yml") || preset.hasSuffix(".yaml")
+        guard isFile else {
+            let presets = try presets()
+            if let entry = presets.entry(preset) { return entry }
+            let names = presets.entries.map(\.name)
+            throw PresetError(
+                "there is no preset '\(preset)' for \(rawValue)" + suggestion(for: preset, in: names)
+                    + "; there are \(names.joined(separator: ", "))")
+        }
+        guard let text = try? String(contentsOfFile: preset, encoding: .utf8) else {
+            throw PresetError("the preset file \(preset) cannot be read")
+        }
+        let presets = try Presets(yaml: text, source: preset)
+        if let entry = presets.entry(environment) { return entry }
+        throw PresetError(
+            "\(preset) has no entry for \(environment); it has \(presets.entries.map(\.name).joined(separator: ", "))")
+    }
+}

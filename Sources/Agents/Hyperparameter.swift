@@ -1,0 +1,278 @@
+import Foundation
+import GymCore
+
+/// A setting of an algorithm: its key (rl-baselines3-zoo's), what it may be, and what it is when nothing is said.
+public struct Hyperparameter: Sendable {
+    /// rl-baselines3-zoo's name of it.
+    public let key: String
+    /// What it may be.
+    public let kind: Kind
+    /// What it is by default.
+    public let defaultValue: Value
+    /// What it does, in a line.
+    public let summary: String
+
+    /// What a setting may be.
+    public indirect enum Kind: Sendable, Hashable {
+        case bool
+        case integer(ClosedRange<Int>)
+        case real(ClosedRange<Double>)
+        /// A number, or `lin_x`.
+        case schedule(ClosedRange<Double>)
+        case choice([String])
+        /// Widths of hidden layers: `[64, 64]`, or `dict(pi=[64, 64], vf=[64, 64])` with `qf` in place of `vf` for
+        /// off-policy critics.
+        case networks
+        /// The same, or `null`.
+        case optional(Kind)
+
+        /// What would be right, for messages and listings.
+        public var description: String {
+            switch self {
+            case .bool: "true or false"
+            case .integer(let range):
+                range.upperBound == .max
+                    ? "a whole number of at least \(range.lowerBound)"
+                    : "a whole number from \(range.lowerBound) to \(range.upperBound)"
+            case .real(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
+            case .schedule(let range):
+                "a number from \(range.lowerBound) to \(range.upperBound), or lin_ before one: falling to 0 in a line"
+            case .choice(let names): "one of " + names.joined(separator: ", ")
+            case .networks: "the widths of the hidden layers, as [64, 64] or dict(pi=[64, 64], vf=[64, 64])"
+            case .optional(let kind): kind.description + "; or null"
+            }
+        }
+    }
+
+    /// What a setting is.
+    public enum Value: Sendable, Hashable {
+        case none
+        case bool(Bool)
+        case integer(Int)
+        case real(Double)
+        case schedule(Schedule)
+        case text(String)
+        case networks(actor: [Int], critic: [Int])
+
+        /// As it is written in a preset.
+        public var text: String {
+            switch self {
+            case .none: "null"
+            case .bool(let value): value ? "true" : "false"
+            case .integer(let value): String(value)
+            case .real(let value): String(value)
+            case .schedule(let schedule): schedule.text
+            case .text(let text): text
+            case .networks(let actor, let critic):
+                actor == critic ? "\(actor)" : "dict(pi=\(actor), vf=\(critic))"
+            }
+        }
+    }
+
+    /// A setting.
+    public init(_ key: String, _ kind: Kind, _ defaultValue: Value, _ summary: String) {
+        self.key = key
+        self.kind = kind
+        self.defaultValue = defaultValue
+        self.summary = summary
+    }
+}
+
+extension Hyperparameter.Kind {
+    /// The value that a text stands for, or `nil` when it is not of this kind or out of range.
+    public func parse(_ text: String) -> Hyperparameter.Value? {
+        let text = text.trimmingCharacters(in: .whitespaces)
+        switch self {
+        case .bool:
+            switch text {
+            case "true", "True": return .bool(true)
+            case "false", "False": return .bool(false)
+            default: return nil
+            }
+        case .integer(let range):
+            // The zoo writes 1e5 for 100000.
+            guard let number = Double(text), let whole = Int(exactly: number), range.contains(whole) else { return nil }
+            return .integer(whole)
+        case .real(let range):
+            guard let number = Double(text), range.contains(number) else { return nil }
+            return .real(number)
+        case .schedule(let range):
+            let isLinear = text.hasPrefix("lin_")
+            guard let number = Double(isLinear ? String(text.dropFirst(4)) : text), range.contains(number) else {
+                return nil
+            }
+            return .schedule(Schedule(initial: number, isLinear: isLinear))
+        case .choice(let names):
+            return names.contains(text) ? .text(text) : nil
+        case .networks:
+            if let widths = parseWidths(text) { return .networks(actor: widths, critic: widths) }
+            guard let entries = parsePythonDict(text), entries.count == 2,
+                let actor = entries.first(where: { $0.key == "pi" }).flatMap({ parseWidths($0.value) }),
+                let critic = entries.first(where: { $0.key == "vf" || $0.key == "qf" }).flatMap({
+                    parseWidths($0.value)
+                })
+            else { return nil }
+            return .networks(actor: actor, critic: critic)
+        case .optional(let kind):
+            return ["null", "None", "none", "~", ""].contains(text) ? Hyperparameter.Value.none : kind.parse(text)
+        }
+    }
+}
+
+/// `[64, 64]` as numbers; at most eight layers of at most 65,536.
+private func parseWidths(_ text: String) -> [Int]? {
+    let text = text.trimmingCharacters(in: .whitespaces)
+    guard text.hasPrefix("["), text.hasSuffix("]") else { return nil }
+    let inner = text.dropFirst().dropLast().trimmingCharacters(in: .whitespaces)
+    if inner.isEmpty { return [] }
+    let widths = inner.split(separator: ",", omittingEmptySubsequences: false).map {
+        Int($0.trimmingCharacters(in: .whitespaces))
+    }
+    guard widths.count <= 8, widths.allSatisfy({ $0 != nil && (1...65_536).contains($0!) }) else { return nil }
+    return widths.map { $0! }
+}
+
+/// The entries of a Python dictionary as the zoo writes them, `dict(a=1, b=[2, 3])` or `{'a': 1}`, values as text;
+/// `nil` when the text is not one.
+func parsePythonDict(_ text: String) -> [(key: String, value: String)]? {
+    let text = text.trimmingCharacters(in: .whitespaces)
+    let inner: Substring
+    let separator: Character
+    if text.hasPrefix("dict("), text.hasSuffix(")") {
+        (inner, separator) = (text.dropFirst(5).dropLast(), "=")
+    } else if text.hasPrefix("{"), text.hasSuffix("}") {
+        (inner, separator) = (text.dropFirst().dropLast(), ":")
+    } else {
+        return nil
+    }
+    var entries: [(key: String, value: String)] = []
+    var depth = 0
+    var part = ""
+    for character in inner + "," {
+        if "([{".contains(character) { depth += 1 }
+        if ")]}".contains(character) { depth -= 1 }
+        guard character == ",", depth == 0 else {
+            part.append(character)
+            continue
+        }
+        if part.allSatisfy(\.isWhitespace) { continue }
+        guard let middle = part.firstIndex(of: separator) else { return nil }
+        let key = part[..<middle].trimmingCharacters(in: CharacterSet(charactersIn: " '\"\t\n"))
+        entries.append((key, part[part.index(after: middle)...].trimmingCharacters(in: .whitespaces)))
+        part = ""
+    }
+    return depth == 0 ? entries : nil
+}
+
+/// A hyperparameter that cannot be taken, and what would be right.
+public struct HyperparameterError: Error, Hashable, CustomStringConvertible {
+    /// The key that was given.
+    public let key: String
+    /// What is wrong, and what would be right.
+    public let description: String
+}
+
+/// Values for every hyperparameter of an algorithm.
+public struct Hyperparameters: Sendable {
+    /// What the algorithm knows.
+    public let schema: [Hyperparameter]
+    private var values: [String: Hyperparameter.Value]
+
+    /// All defaults.
+    public init(_ schema: [Hyperparameter]) {
+        self.schema = schema
+        values = Dictionary(uniqueKeysWithValues: schema.map { ($0.key, $0.defaultValue) })
+    }
+
+    /// Keys of the zoo whose values are dictionaries of further keys.
+    private static let groups = ["policy_kwargs", "normalize", "env_kwargs"]
+
+    /// Sets a value from its text.
+    ///
+    /// - Parameter source: where it was said, for messages: `--set`, `preset CartPole-v1`.
+    /// - Throws: ``HyperparameterError`` with the nearest keys, or with what the value may be.
+    public mutating func set(_ key: String, _ text: String, source: String) throws {
+        if Hyperparameters.groups.contains(key), let entries = parsePythonDict(text) {
+            if key == "normalize" { try set(key, "true", source: source) }
+            for entry in entries { try set(entry.key, entry.value, source: source) }
+            return
+        }
+        let unquoted = text.trimmingCharacters(in: CharacterSet(charactersIn: " '\""))
+        guard let known = schema.first(where: { $0.key == key }) else {
+            let keys = schema.map(\.key)
+            throw HyperparameterError(
+                key: key,
+                description: "\(source): there is no hyperparameter '\(key)'" + suggestion(for: key, in: keys)
+                    + "; there are \(keys.joined(separator: ", "))")
+        }
+        // PyTorch's classes by their last name: nn.ReLU, torch.nn.ReLU.
+        let value = key == "activation_fn" ? String(unquoted.split(separator: ".").last ?? "").lowercased() : unquoted
+        guard let parsed = known.kind.parse(value) else {
+            throw HyperparameterError(
+                key: key, description: "\(source): \(key) is '\(text)'; it has to be \(known.kind.description)")
+        }
+        values[key] = parsed
+    }
+
+    /// The value of a key.
+    ///
+    /// - Precondition: the schema has the key.
+    public subscript(key: String) -> Hyperparameter.Value {
+        get { values[key]! }
+        set {
+            precondition(values[key] != nil, "there is no hyperparameter \(key)")
+            values[key] = newValue
+        }
+    }
+
+    /// The value of a boolean key.
+    public func bool(_ key: String) -> Bool {
+        guard case .bool(let value) = self[key] else { preconditionFailure("\(key) is no bool") }
+        return value
+    }
+
+    /// The value of a key that is a whole number.
+    public func integer(_ key: String) -> Int {
+        guard case .integer(let value) = self[key] else { preconditionFailure("\(key) is no integer") }
+        return value
+    }
+
+    /// The value of a key that is a number.
+    public func real(_ key: String) -> Double {
+        guard case .real(let value) = self[key] else { preconditionFailure("\(key) is no real") }
+        return value
+    }
+
+    /// The value of a key that is a number, or nothing.
+    public func optionalReal(_ key: String) -> Double? {
+        if case .real(let value) = self[key] { return value }
+        return nil
+    }
+
+    /// The value of a key that may change over the run.
+    public func schedule(_ key: String) -> Schedule {
+        guard case .schedule(let value) = self[key] else { preconditionFailure("\(key) is no schedule") }
+        return value
+    }
+
+    /// The value of a key that may change over the run, or nothing.
+    public func optionalSchedule(_ key: String) -> Schedule? {
+        if case .schedule(let value) = self[key] { return value }
+        return nil
+    }
+
+    /// The value of a key that is one of several names.
+    public func text(_ key: String) -> String {
+        guard case .text(let value) = self[key] else { preconditionFailure("\(key) is no text") }
+        return value
+    }
+
+    /// Widths of the hidden layers.
+    public func networks(_ key: String) -> (actor: [Int], critic: [Int]) {
+        guard case .networks(let actor, let critic) = self[key] else { preconditionFailure("\(key) is no network") }
+        return (actor, critic)
+    }
+
+    /// Every key with its value as text, in the schema's order.
+    public var resolved: [(key: String, value: String)] { schema.map { ($0.key, self[$0.key].text) } }
+}

@@ -1,0 +1,76 @@
+import GymCore
+
+/// What acts after training: greedily, with the normalisation it was trained with, frozen.
+public protocol Policy: AnyObject {
+    /// Writes the greedy action of each environment for the observations in `results` into `actions`.
+    func act(on observations: BatchBuffer, count: Int, actions: BatchBuffer)
+    /// Every array that makes up the policy, normalisation included.
+    var tensors: [NamedTensor] { get }
+    /// Takes over arrays that ``tensors`` gave.
+    ///
+    /// - Throws: ``PolicyError`` that names the array which is missing or of another shape.
+    func load(_ tensors: [NamedTensor]) throws
+}
+
+/// An array with a name and a shape.
+public struct NamedTensor: Sendable, Hashable {
+    /// Its name.
+    public let name: String
+    /// Its elements, element type and shape.
+    public let tensor: Tensor
+
+    /// An array of the given name.
+    public init(_ name: String, _ tensor: Tensor) {
+        self.name = name
+        self.tensor = tensor
+    }
+}
+
+/// Arrays that do not make up the policy they are loaded into.
+public struct PolicyError: Error, Hashable, CustomStringConvertible {
+    /// What is wrong.
+    public let description: String
+
+    /// An error with the given words.
+    public init(_ description: String) { self.description = description }
+}
+
+/// What greedy episodes brought.
+public struct Evaluation: Sendable {
+    /// The return of each episode.
+    public let returns: [Double]
+    /// The steps of each episode.
+    public let lengths: [Int]
+
+    /// The mean return.
+    public var meanReturn: Double { returns.reduce(0, +) / Double(returns.count) }
+    /// The population standard deviation of the returns.
+    public var returnDeviation: Double {
+        let mean = meanReturn
+        return (returns.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(returns.count)).squareRoot()
+    }
+    /// The mean number of steps.
+    public var meanLength: Double { Double(lengths.reduce(0, +)) / Double(lengths.count) }
+}
+
+/// Plays greedy episodes, one a environment of the batch, the i-th seeded with `seed` + i.
+///
+/// Every environment's *first* episode counts: taking the first n that end would favour short ones.
+public func evaluate(_ policy: any Policy, on batch: any EnvironmentBatch, seed: UInt64) throws -> Evaluation {
+    var returns = [Double?](repeating: nil, count: batch.count)
+    var lengths = [Int](repeating: 0, count: batch.count)
+    try batch.startEpisodes(seeds: (0..<batch.count).map { seed &+ UInt64($0) })
+    while returns.contains(where: { $0 == nil }) {
+        policy.act(on: batch.results.observation, count: batch.count, actions: batch.actions)
+        try batch.sendActions()
+        try batch.receiveResults()
+        let results = batch.results
+        for index in returns.indices where returns[index] == nil {
+            if results.terminated[index] != 0 || results.truncated[index] != 0 {
+                returns[index] = results.episodeReturns[index]
+                lengths[index] = Int(results.episodeLengths[index])
+            }
+        }
+    }
+    return Evaluation(returns: returns.map { $0! }, lengths: lengths)
+}

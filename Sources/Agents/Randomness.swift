@@ -1,0 +1,27 @@
+import GymCore
+
+/// The random streams of a run, each from a seed of its own, so that drawing more from one changes no other.
+enum RandomStream: UInt32 {
+    case initialisation = 0
+    case actions = 1
+    case minibatches = 2
+    case environments = 3
+    case exploration = 4
+
+    /// The stream's generator for a run's seed.
+    func generator(seed: UInt64) -> NumPyGenerator {
+        NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue]))
+    }
+}
+
+extension NumPyGenerator {
+    /// Writes 0, 1, …, count − 1 in random order.
+    package mutating func permutation(into indices: UnsafeMutablePointer<Int32>, count: Int) {
+        for position in 0..<count {
+            // Fisher–Yates, inside out.
+            let other = integer(in: 0...position)
+            indices[position] = indices[other]
+            indices[other] = Int32(position)
+        }
+    }
+}

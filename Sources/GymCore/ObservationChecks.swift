@@ -1,0 +1,43 @@
+/// Checks observations against their space, row by row; without a space it checks nothing.
+@usableFromInline
+final class ObservationChecks: @unchecked Sendable {
+    /// Keeps what ``bounds`` points to.
+    private let checkers: [(leaf: Int, checker: LeafChecker)]
+    /// For each tensor leaf, its number and its bounds.
+    private let bounds: UnsafeMutableBufferPointer<(leaf: Int, bounds: ElementBounds)>
+    /// Whether there is nothing to check.
+    @usableFromInline let isEmpty: Bool
+
+    @usableFromInline
+    init(_ space: Space?) {
+        checkers =
+            space?.leaves.enumerated().compactMap { index, leaf in
+                LeafChecker(leaf.space).map { (index, $0) }
+            } ?? []
+        isEmpty = checkers.isEmpty
+        bounds = .allocate(capacity: checkers.count)
+        _ = bounds.initialize(fromContentsOf: checkers.map { ($0.leaf, $0.checker.bounds) })
+    }
+
+    deinit { bounds.deallocate() }
+
+    /// - Throws: ``StateError`` that names the leaf and the element which left the space.
+    @inlinable
+    @inline(__always)
+    func check(row: Int, of observation: BatchBuffer) throws {
+        if !isEmpty { try checkLeaves(row: row, of: observation.columns) }
+    }
+
+    @usableFromInline
+    func checkLeaves(row: Int, of columns: UnsafeMutableBufferPointer<LeafColumn>) throws {
+        for (leaf, bounds) in bounds {
+            let column = columns.baseAddress! + leaf
+            let memory = UnsafeRawPointer(column.pointee.base! + row * column.pointee.rowBytes)
+            if let element = bounds.firstViolation(in: memory) {
+                throw StateError(
+                    "the observation left its space: element \(element) of leaf \(leaf) is "
+                        + "\(bounds.dtype.double(in: memory, at: element))")
+            }
+        }
+    }
+}

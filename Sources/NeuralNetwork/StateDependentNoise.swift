@@ -1,0 +1,88 @@
+import Glibc
+
+/// Generalised state-dependent exploration (Raffin et al. 2021, arXiv 2005.05719): noise that is a linear map of the
+/// policy's last hidden layer, so that it stays smooth in time until the map is drawn anew.
+///
+/// With latent h (features) and map E (features, actions), Eₖⱼ ~ N(0, exp(2 sₖⱼ)), the action is μ + h E, which for a
+/// given h is normal with variance Σₖ hₖ² exp(2 sₖⱼ). The log-deviations s are learnt; h gets no gradient from them.
+public struct StateDependentNoise: Sendable {
+    /// The length of a latent.
+    public let features: Int
+    /// The dimensions of an action.
+    public let actions: Int
+    /// Added to the variance, so that its logarithm exists.
+    @usableFromInline static let floor: Float = 1e-6
+
+    /// Noise for the given sizes.
+    public init(features: Int, actions: Int) {
+        self.features = features
+        self.actions = actions
+    }
+
+    /// Scratch for ``deviations(_:latents:rows:_:)`` and ``backward(_:rows:_:into:)``.
+    public final class Workspace: @unchecked Sendable {
+        /// h², (rows, features).
+        fileprivate let squares: UnsafeMutablePointer<Float>
+        /// exp(2 s), (features, actions).
+        fileprivate let variances: UnsafeMutablePointer<Float>
+        /// (features, actions).
+        fileprivate let products: UnsafeMutablePointer<Float>
+        /// σ of each action, (rows, actions).
+        public let deviations: UnsafeMutablePointer<Float>
+        /// The gradient of the loss by σ², (rows, actions).
+        public let varianceGradient: UnsafeMutablePointer<Float>
+
+        /// Scratch for up to `capacity` rows.
+        public init(for noise: StateDependentNoise, capacity: Int) {
+            squares = allocateFloats(capacity * noise.features)
+            variances = allocateFloats(noise.features * noise.actions)
+            products = allocateFloats(noise.features * noise.actions)
+            deviations = allocateFloats(capacity * noise.actions)
+            varianceGradient = allocateFloats(capacity * noise.actions)
+        }
+
+        deinit {
+            for memory in [squares, variances, products, deviations, varianceGradient] { memory.deallocate() }
+        }
+    }
+
+    /// Computes σ for each row into the workspace.
+    ///
+    /// - Parameters:
+    ///   - logDeviations: s, (features, actions).
+    ///   - latents: h, (rows, features).
+    public func deviations(
+        _ logDeviations: UnsafePointer<Float>, latents: UnsafePointer<Float>, rows: Int, _ workspace: Workspace
+    ) {
+        for index in 0..<rows * features { workspace.squares[index] = latents[index] * latents[index] }
+        for index in 0..<features * actions { workspace.variances[index] = expf(2 * logDeviations[index]) }
+        matrixProduct(
+            m: rows, n: actions, k: features, workspace.squares, workspace.variances, into: workspace.deviations)
+        for index in 0..<rows * actions {
+            workspace.deviations[index] = (workspace.deviations[index] + StateDependentNoise.floor).squareRoot()
+        }
+    }
+
+    /// Turns the workspace's gradient by σ² into that by s: ∂σ²ⱼ/∂sₖⱼ = 2 hₖ² exp(2 sₖⱼ).
+    ///
+    /// - Parameter gradient: (features, actions), overwritten.
+    public func backward(rows: Int, _ workspace: Workspace, into gradient: UnsafeMutablePointer<Float>) {
+        matrixProduct(
+            m: features, n: actions, k: rows, workspace.squares, transposedA: true, workspace.varianceGradient,
+            into: workspace.products)
+        for index in 0..<features * actions {
+            gradient[index] = 2 * workspace.variances[index] * workspace.products[index]
+        }
+    }
+
+    /// The noise of one row under a drawn map: h E.
+    ///
+    /// - Parameters:
+    ///   - latent: (features).
+    ///   - map: E, (features, actions).
+    public func noise(
+        latent: UnsafePointer<Float>, map: UnsafePointer<Float>, into noise: UnsafeMutablePointer<Float>
+    ) {
+        matrixProduct(m: 1, n: actions, k: features, latent, map, into: noise)
+    }
+}

@@ -157,7 +157,10 @@ public final class RemoteVectorEnvironment {
         let status = memory.status
         if status != .failed { current = Int(sequence &- 1) & 1 }
         switch status {
-        case .done: isStepPending = false
+        case .done:
+            isStepPending = false
+            info = []
+            finalInfo = []
         case .frameFollows, .failed:
             connection.awaitSharedStep(handle: handle, completion: completeStep)
             while isStepPending { try connection.readFrame() }

@@ -463,7 +463,8 @@ final class Session: @unchecked Sendable {
                 try handle.stepShared(memory, sequence: sequence, wantsInfo: wantsInfo)
             }
             countSteps(handle.environment.count, faults)
-            if faults.isEmpty && !wantsInfo { return .done }
+            // Most environments have no info: then its being wanted costs no frame.
+            if faults.isEmpty && !(wantsInfo && handle.buffers.hasInfo) { return .done }
             var contents = ResponseWriter.StepContents()
             contents.wantsInfo = wantsInfo
             contents.hasFinalObservations = handle.environment.autoreset == .sameStep

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium import error as gymnasium_error
-from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 
 from swift_gym import protocol
@@ -30,7 +29,7 @@ from swift_gym.spaces import (
     tensor_from_message,
 )
 
-__all__ = ["RemoteBatch", "ResetResult", "invalid_action"]
+__all__ = ["RemoteBatch", "ResetResult", "invalid_action", "mark_ended", "split_state"]
 
 _MODES = {
     AutoresetMode.NEXT_STEP: messages.NEXT_STEP,
@@ -355,6 +354,17 @@ class SocketSteps:
         )
 
 
-def single(space: spaces.Space[Any]) -> LeafLayout | None:
-    """The one leaf that the space is, when it is neither a dictionary nor a tuple."""
-    return None if isinstance(space, (spaces.Dict, spaces.Tuple)) else leaf_layouts(space)[0]
+def mark_ended(state: bytes, has_ended: bool) -> bytes:
+    """A server's state, and before it whether its episode has ended, which an Env has to know without asking."""
+    return (b"\1" if has_ended else b"\0") + state
+
+
+def split_state(state: bytes) -> tuple[bytes, bool]:
+    """What :func:`mark_ended` put together.
+
+    Raises:
+        ValueError: it was not made so.
+    """
+    if not isinstance(state, bytes) or state[:1] not in (b"\0", b"\1"):
+        raise ValueError("this is not a state that get_state returned")
+    return state[1:], state[:1] == b"\1"

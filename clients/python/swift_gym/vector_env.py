@@ -96,6 +96,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._pending: str | None = None
         self._seeds: tuple[int, ...] | None = None
         self._write_actions = _actions_writer(batch)
+        # Which episodes have ended: the flags of the last step, or else what resets and states made of them.
+        self._flags: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+        self._ended = np.zeros(self.num_envs, np.bool_)
 
     @property
     def remote_spec(self) -> EnvironmentSpec:
@@ -148,6 +151,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
                 seeds = []
         result = self._batch.reset(seeds, b"" if mask is None else mask.tobytes(), options, want_info=True)
         self._seeds = tuple(result.message.effective_seeds)
+        self._ended = np.zeros(self.num_envs, np.bool_) if mask is None else self._ended_rows() & ~mask
+        self._flags = None
         with self._batch.connection.understanding():
             infos = vector_info(result.message.info, self.num_envs)
         self._add_faults(infos, result.message.faults)
@@ -212,7 +217,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _results(self, result: ResultSet) -> _StepResult:
         batch = self._batch
-        terminated, truncated = result.terminated, result.truncated
+        self._flags = terminated, truncated = result.terminated, result.truncated
         infos: dict[str, Any] = {}
         message = result.message
         with batch.connection.understanding():
@@ -274,12 +279,27 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     def get_state(self, indices: Sequence[int] = ()) -> list[bytes]:
         """The states of the given environments, of all when none are given; see :meth:`swift_gym.Env.get_state`."""
         self._require_idle("get_state")
-        return self._batch.get_state(indices)
+        states = self._batch.get_state(indices)
+        rows = indices or range(self.num_envs)
+        ended = self._ended_rows()
+        return [mark_ended(state, bool(ended[row])) for row, state in zip(rows, states, strict=True)]
 
     def set_state(self, states: Sequence[bytes], indices: Sequence[int] = ()) -> None:
         """Has the given environments, all when none are given, go on from these states; all or none."""
         self._require_idle("set_state")
-        self._batch.set_state(states, indices)
+        split = [split_state(state) for state in states]
+        self._batch.set_state([state for state, _ in split], indices)
+        self._ended = self._ended_rows().copy()
+        for row, (_, has_ended) in zip(indices or range(self.num_envs), split, strict=True):
+            self._ended[row] = has_ended
+
+    def _ended_rows(self) -> NDArray[np.bool_]:
+        """Which environments wait for a reset."""
+        if self._flags is not None:
+            terminated, truncated = self._flags
+            self._flags = None
+            self._ended = np.zeros_like(self._ended) if self._batch.same_step else terminated | truncated
+        return self._ended
 
     def close_extras(self, **kwargs: Any) -> None:
         """Closes the environments; ends the connection and the server if they were opened for them."""

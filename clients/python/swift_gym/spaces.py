@@ -344,7 +344,11 @@ def leaves_from_messages(
         if layout.dtype is None:
             if leaf.WhichOneof("leaf") != "values":
                 raise WireError(f"leaf {index} of {field} has to be a list of values")
-            batch: Any = tuple(value_from_message(layout.space, value) for value in leaf.values.values)
+            # An empty value stands in the row of an environment that failed or was never reset.
+            batch: Any = tuple(
+                None if value.WhichOneof("value") is None else value_from_message(layout.space, value)
+                for value in leaf.values.values
+            )
         else:
             if leaf.WhichOneof("leaf") != "tensor":
                 raise WireError(f"leaf {index} of {field} has to be a tensor")

@@ -155,6 +155,8 @@ public final class RemoteVectorEnvironment {
         switch status {
         case .done:
             results = sharedSets[Int(sequence &- 1) & 1]
+            info = []
+            finalInfo = []
             isStepPending = false
         case .frameFollows, .failed:
             if status == .frameFollows { results = sharedSets[Int(sequence &- 1) & 1] }

@@ -309,7 +309,8 @@ extension Session {
             return try handle.monitor.withLock {
                 let faults = try handle.stepShared(sequence: sequence, wantsInfo: wantsInfo)
                 countSteps(handle.environment.count, faults)
-                if faults.isEmpty && !wantsInfo { return .done }
+                // Most environments have no info: then its being wanted costs no frame.
+                if faults.isEmpty && !(wantsInfo && handle.buffers.hasInfo) { return .done }
                 var contents = ResponseWriter.StepContents()
                 contents.wantsInfo = wantsInfo
                 contents.hasFinalObservations = handle.environment.autoreset == .sameStep

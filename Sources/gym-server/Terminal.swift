@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A key of the keyboard, as far as terminals tell.
 enum Key: Hashable {
@@ -24,8 +23,12 @@ final class Terminal {
         tcgetattr(STDIN_FILENO, &original)
         var raw = original
         cfmakeraw(&raw)
+        // Reading returns at once. A non-blocking descriptor would make writing fail too: a terminal is one file.
+        withUnsafeMutableBytes(of: &raw.c_cc) { characters in
+            characters[Int(VMIN)] = 0
+            characters[Int(VTIME)] = 0
+        }
         tcsetattr(STDIN_FILENO, TCSANOW, &raw)
-        _ = fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK)
         // Ended from outside, the terminal has to be given back too.
         let saved = original
         signals = [SIGTERM, SIGHUP].map { number in
@@ -50,7 +53,6 @@ final class Terminal {
     private static func giveBack(_ settings: termios) {
         var settings = settings
         write("\u{1B}[0m\u{1B}[?25h\u{1B}[?1049l")
-        _ = fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) & ~O_NONBLOCK)
         tcsetattr(STDIN_FILENO, TCSANOW, &settings)
     }
 

@@ -75,7 +75,8 @@ let package = Package(
                 argumentParser, logging,
             ]),
         executable(
-            "gym-agent", ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", argumentParser]),
+            "gym-agent",
+            ["CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster", argumentParser]),
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),

@@ -58,6 +58,8 @@ struct PlayCommand: ParsableCommand {
     }
 
     func run() throws {
+        // An ffmpeg that has gone is an error to report.
+        signal(SIGPIPE, SIG_IGN)
         do {
             try play()
         } catch let error as UnknownEnvironmentError {

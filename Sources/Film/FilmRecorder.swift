@@ -59,7 +59,7 @@ public final class FilmRecorder {
             do {
                 try input.write(contentsOf: picture.bytes)
             } catch {
-                throw FilmError("ffmpeg took no more frames: \(error)")
+                throw FilmError("ffmpeg has given up; what it says stands above")
             }
         }
     }

@@ -28,15 +28,19 @@ extension Pendulum: RenderableEnvironment {
         guard size >= 1 else { return }
         let side = torque > 0 ? -1.0 : 1.0
         func place(_ x: Double, _ y: Double) -> Point { Point(middle.x + side * size * x, middle.y + size * y) }
-        let radius = 0.47
-        // From the top over the far side to the near one.
-        let arc = (0...48).map { step in
-            let angle = Double.pi / 2 - 1.5 * Double.pi * Double(step) / 48
-            return place(0.02 + radius * cos(angle), radius * sin(angle))
+        let (centerX, radiusX, radiusY) = (0.03, 0.457, 0.48)
+        let halfWidth = max(0.016, 0.5 / size)
+        // From the top over the far side to the near one, and back.
+        let steps = 48
+        func edge(_ offset: Double) -> [Point] {
+            (0...steps).map { step in
+                let angle = Double.pi / 2 - 1.5 * Double.pi * Double(step) / Double(steps)
+                return place(centerX + (radiusX + offset) * cos(angle), (radiusY + offset) * sin(angle))
+            }
         }
-        stage.lines(arc, width: max(0.034 * size, 1), .black)
-        let head = 0.02 - radius
-        stage.polygon(
-            [place(head, 0.14), place(head + 0.066, -0.04), place(head, 0), place(head - 0.066, -0.04)], .black)
+        stage.shape(edge(halfWidth) + edge(-halfWidth).reversed(), .black)
+        let head = centerX - radiusX
+        stage.shape(
+            [place(head, 0.135), place(head + 0.065, -0.045), place(head, 0), place(head - 0.065, -0.045)], .black)
     }
 }

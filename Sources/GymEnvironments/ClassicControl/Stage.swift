@@ -25,6 +25,11 @@ struct Stage {
         canvas.polyline(corners + corners.prefix(1), color)
     }
 
+    /// Fills a polygon without its outline.
+    func shape(_ corners: [Point], _ color: Color) {
+        canvas.fillPolygon(corners.map(place), color)
+    }
+
     /// Fills a disc of whole pixels around a pixel, its rim included.
     func disc(x: Double, y: Double, radius: Double, _ color: Color) {
         let center = place(Point(x.rounded(.towardZero), y.rounded(.towardZero)))
@@ -32,8 +37,8 @@ struct Stage {
     }
 
     /// Draws lines one pixel wide from point to point.
-    func lines(_ points: [Point], width: Double = 1, _ color: Color) {
-        canvas.polyline(points.map(place), width: width, color)
+    func lines(_ points: [Point], _ color: Color) {
+        canvas.polyline(points.map(place), color)
     }
 
     /// Fills a row of pixels from edge to edge.

@@ -56,6 +56,8 @@ struct Body: BitwiseCopyable {
     var isBullet: Bool
     /// Whether the island being built has it.
     var isInIsland = false
+    /// Which of the bodies that can move it is, in the order in which they were added; -1 for a fixed one.
+    var order: Int32 = -1
     /// Its place in the island being solved.
     var islandIndex: Int32 = 0
     /// Heads of its lists, newest first; -1 is the end.

@@ -10,12 +10,16 @@ struct Island: ~Copyable {
     var stack = Pool<Int32>()
     /// What the velocity iterations worked on a period ago.
     var snapshot = Pool<UInt32>(capacity: 64)
+    /// What the last iterations added to the joints' anchor impulses, which decide nothing but have to be kept.
+    var additions = Pool<Vec2>(capacity: 64)
+    /// A cycle is noticed when its length divides this.
+    static let period = 12
     /// How far the search for islands is in the list of bodies.
     var seed = 0
 
-    /// Compares all that the velocity iterations change with what it was at the last call.
+    /// Compares all that decides the next velocity iteration with what it was at the last call.
     mutating func hasChangedSinceSnapshot(isFirst: Bool) -> Bool {
-        let count = 3 * bodies.count + 4 * jointConstraints.count + 4 * contactConstraints.count
+        let count = 3 * bodies.count + 2 * jointConstraints.count + 4 * contactConstraints.count
         snapshot.reserve(count)
         let words = snapshot.base
         var differences: UInt32 = isFirst ? 1 : 0
@@ -34,8 +38,6 @@ struct Island: ~Copyable {
         }
         for i in 0..<jointConstraints.count {
             let joint = jointConstraints.base + i
-            note(joint.pointee.impulse.x)
-            note(joint.pointee.impulse.y)
             note(joint.pointee.impulse.z)
             note(joint.pointee.motorImpulse)
         }
@@ -62,17 +64,7 @@ extension World {
         bodies.base[Int(body)].islandIndex = Int32(island.bodies.append(body))
     }
 
-    /// Finds the islands and solves each.
-    mutating func solveIslands(_ step: TimeStep) {
-        startIslands()
-        while nextIsland() {
-            beginIsland(step)
-            solveVelocities(step.velocityIterations)
-            endIsland(step)
-        }
-        endIslands()
-    }
-
+    /// Starts the search for islands.
     mutating func startIslands() {
         clearIslandFlags()
         island.seed = 0
@@ -90,13 +82,12 @@ extension World {
         return false
     }
 
-    /// Takes over where bodies have moved.
-    mutating func endIslands() {
+    /// Moves the boxes of all bodies that were in an island.
+    mutating func synchronizeMovedFixtures() {
         for i in 0..<movable.count where bodies.base[Int(movable.base[i])].isInIsland {
             let index = Int(movable.base[i])
             synchronizeFixtures(of: index, from: bodies.base[index].startTransform)
         }
-        findNewContacts()
     }
 
     private func clearIslandFlags() {
@@ -270,18 +261,32 @@ extension World {
         let contacts = island.contactConstraints.base
         let contactCount = island.contactConstraints.count
         let velocities = island.velocities.base
-        // A cycle is noticed when its length divides this. Contacts alone settle at once.
-        let period = jointCount == 0 ? 4 : 12
+        let period = Island.period
+        island.additions.reserve(period * jointCount)
+        let additions = island.additions.base
         var remaining = iterations
+        var isFirst = true
         while remaining > 0 {
-            for _ in 0..<min(period, remaining) {
-                for j in 0..<jointCount { joints[j].solveVelocity(velocities) }
+            let count = min(period, remaining)
+            for n in 0..<count {
+                for j in 0..<jointCount {
+                    additions[n * jointCount + j] = joints[j].solveVelocity(velocities)
+                }
                 for c in 0..<contactCount { contacts[c].solveVelocity(velocities) }
             }
-            remaining -= min(period, remaining)
-            if !island.hasChangedSinceSnapshot(isFirst: remaining == iterations - period) {
-                // Whole periods lead back here.
-                remaining %= period
+            remaining -= count
+            let hasChanged = island.hasChangedSinceSnapshot(isFirst: isFirst)
+            isFirst = false
+            if hasChanged || count < period { continue }
+            // Whole periods lead back here, and each adds the same to the anchors' impulses.
+            while remaining >= period {
+                for n in 0..<period {
+                    for j in 0..<jointCount {
+                        joints[j].impulse.x += additions[n * jointCount + j].x
+                        joints[j].impulse.y += additions[n * jointCount + j].y
+                    }
+                }
+                remaining -= period
             }
         }
     }

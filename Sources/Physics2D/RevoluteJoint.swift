@@ -180,9 +180,9 @@ extension JointConstraint {
             z: inverseDeterminant33 * dot(ex, cross(ey, b)))
     }
 
-    /// One iteration over motor, limit and anchor.
+    /// One iteration over motor, limit and anchor; returns what it added to the anchor's impulse.
     @inline(__always)
-    mutating func solveVelocity(_ velocities: UnsafeMutablePointer<BodyVelocity>) {
+    mutating func solveVelocity(_ velocities: UnsafeMutablePointer<BodyVelocity>) -> Vec2 {
         var (vA, wA) = (velocities[indexA].v, velocities[indexA].w)
         var (vB, wB) = (velocities[indexB].v, velocities[indexB].w)
         let (mA, mB, iA, iB) = (inverseMassA, inverseMassB, inverseInertiaA, inverseInertiaB)
@@ -197,8 +197,9 @@ extension JointConstraint {
         }
 
         let speed = vB + cross(wB, rB) - vA - cross(wA, rA)
+        let p: Vec2
         if limitState == .inactive {
-            let p = solve22(-speed)
+            p = solve22(-speed)
             impulse.x += p.x
             impulse.y += p.y
             vA -= mA * p
@@ -219,7 +220,7 @@ extension JointConstraint {
             } else {
                 impulse = Vec3(x: impulse.x + change.x, y: impulse.y + change.y, z: impulse.z + change.z)
             }
-            let p = Vec2(change.x, change.y)
+            p = Vec2(change.x, change.y)
             vA -= mA * p
             wA -= iA * (cross(rA, p) + change.z)
             vB += mB * p
@@ -227,6 +228,7 @@ extension JointConstraint {
         }
         velocities[indexA] = BodyVelocity(v: vA, w: wA)
         velocities[indexB] = BodyVelocity(v: vB, w: wB)
+        return p
     }
 
     /// One iteration that closes the gap at the anchor and turns the bodies back into the limits; returns whether

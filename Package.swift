@@ -95,6 +95,7 @@ let package = Package(
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+        tests("EndToEndTests", ["GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -13,6 +13,8 @@ struct GymAgentCommand: ParsableCommand {
     static func main() {
         // A server that has gone is an error to report, not a reason to end without a word.
         signal(SIGPIPE, SIG_IGN)
+        // So is a file that reached the size that the user's limits allow.
+        signal(SIGXFSZ, SIG_IGN)
         runMain()
     }
 }

@@ -37,9 +37,9 @@ struct ServerOptions: ParsableArguments {
             }
             return ServerConnection(embedded: nil, connection: try Connection(path: server, name: "gym-agent"))
         }
-        let embedded = try EmbeddedServer()
+        let embedded = try ServerProcess()
         return ServerConnection(
-            embedded: embedded, connection: try Connection(path: embedded.socket, name: "gym-agent"))
+            embedded: embedded, connection: try Connection(path: embedded.path, name: "gym-agent"))
     }
 
     /// Makes environments for an agent.
@@ -62,7 +62,7 @@ struct ServerOptions: ParsableArguments {
 
 /// A connection, and the server that was started for it, if one was.
 struct ServerConnection {
-    let embedded: EmbeddedServer?
+    let embedded: ServerProcess?
     let connection: Connection
 }
 

@@ -53,6 +53,9 @@ struct ServeCommand: ParsableCommand {
     @Flag(help: "End when standard input ends: with whoever started the server.")
     var untilEof = false
 
+    @Flag(help: "Remove the socket's folder too when the server ends, if it is empty then.")
+    var removeFolder = false
+
     @Option(help: "How much to log to standard error: trace, debug, info, notice, warning, error, critical.")
     var logLevel: Logger.Level = .warning
 
@@ -88,6 +91,7 @@ struct ServeCommand: ParsableCommand {
         if untilEof { stopAtEndOfInput(server) }
         StandardStreams.print("listening on unix:\(socket)")
         server.run()
+        if removeFolder { rmdir(URL(fileURLWithPath: socket).deletingLastPathComponent().path) }
         withExtendedLifetime(signals) {}
     }
 

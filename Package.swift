@@ -27,10 +27,12 @@ let package = Package(
         .library(name: "GymClient", targets: ["GymClient"]),
         .library(name: "GymServer", targets: ["GymServer"]),
         .library(name: "GymEnvironments", targets: ["GymEnvironments"]),
+        .library(name: "Physics2D", targets: ["Physics2D"]),
         .executable(name: "gym-server", targets: ["gym-server"]),
         .executable(name: "gym-bench", targets: ["gym-bench"]),
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
         .library(name: "Agents", targets: ["Agents"]),
+        .executable(name: "gym-agent", targets: ["gym-agent"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,7 +54,9 @@ let package = Package(
 
         // The environments' side.
         library("GymServer", ["GymCore", "GymProtocol", logging]),
-        library("GymEnvironments", ["GymCore"]),
+        library("Physics2D"),
+        library("Raster"),
+        library("GymEnvironments", ["GymCore", "Physics2D", "Raster"]),
 
         // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -66,14 +70,21 @@ let package = Package(
         executable(
             "gym-server",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
-
+        executable(
+            "gym-agent", ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", argumentParser]),
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+        // What benchmarks run beside their peers; no part of the product.
+        .executableTarget(
+            name: "pong-bench", dependencies: ["GymCore", "GymEnvironments"], path: "Benchmarks/Pong",
+            swiftSettings: strict),
 
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
+        tests("Physics2DTests", ["Physics2D"]),
+        tests("RasterTests", ["Raster"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),

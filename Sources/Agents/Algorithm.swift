@@ -19,6 +19,30 @@ public enum Algorithm: String, Sendable, CaseIterable {
         }
     }
 
+    /// A run that has not started.
+    ///
+    /// - Parameter batch: as many environments as `n_envs` says, with same-step autoreset.
+    /// - Throws: ``UnsupportedSpaceError``, or ``HyperparameterError`` for values that do not go together.
+    public func learner(
+        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64
+    ) throws -> any Learner {
+        switch self {
+        case .ppo: try PPO(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        }
+    }
+
+    /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.
+    ///
+    /// - Throws: ``UnsupportedSpaceError``.
+    public func policy(
+        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+    ) throws -> any Policy {
+        switch self {
+        case .ppo:
+            try PPO.policy(hyperparameters, observationSpace: observationSpace, actionSpace: actionSpace)
+        }
+    }
+
     /// What came with the package as presets.
     public func presets() throws -> Presets {
         let bytes =

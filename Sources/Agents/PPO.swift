@@ -121,22 +121,11 @@ public final class PPO: Learner {
         lambda = Float(h.real("gae_lambda"))
         learningRate = h.schedule("learning_rate")
         totalSteps = h.integer("n_timesteps")
-        let usesNoise = h.bool("use_sde")
-        noiseInterval = usesNoise ? h.integer("sde_sample_freq") : -1
-        let (actor, critic) = h.networks("net_arch")
+        noiseInterval = h.bool("use_sde") ? h.integer("sde_sample_freq") : -1
         var generator = RandomStream.initialisation.generator(seed: seed)
-        model = try ActorCritic(
-            observationSpace: batch.observationSpace, actionSpace: batch.actionSpace,
-            architecture: .init(
-                actor: actor, critic: critic, activation: Activation(rawValue: h.text("activation_fn"))!,
-                isOrthogonal: h.bool("ortho_init"), logDeviation: Float(h.real("log_std_init")),
-                usesStateDependentNoise: usesNoise),
-            environments: batch.count, capacity: batchSize, generator: &generator)
-        let normalises = h.bool("normalize")
-        normalisation = Normalisation(
-            observations: normalises && h.bool("norm_obs"), rewards: normalises && h.bool("norm_reward"),
-            size: model.encoder.size, environments: batch.count, gamma: Double(gamma),
-            observationClip: h.real("clip_obs"), rewardClip: h.real("clip_reward"))
+        (model, normalisation) = try PPO.networks(
+            h, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, environments: batch.count,
+            capacity: batchSize, generator: &generator)
         rollout = RolloutBuffer(
             steps: stepsEach, environments: batch.count, observationSize: model.encoder.size,
             actionSize: model.codec.size)
@@ -168,14 +157,48 @@ public final class PPO: Learner {
 
     public var policy: any Policy { ActorCriticPolicy(model, normalisation) }
 
+    private static func networks(
+        _ h: Hyperparameters, observationSpace: Space, actionSpace: Space, environments: Int, capacity: Int,
+        generator: inout NumPyGenerator
+    ) throws -> (ActorCritic, Normalisation) {
+        let (actor, critic) = h.networks("net_arch")
+        let model = try ActorCritic(
+            observationSpace: observationSpace, actionSpace: actionSpace,
+            architecture: .init(
+                actor: actor, critic: critic, activation: Activation(rawValue: h.text("activation_fn"))!,
+                isOrthogonal: h.bool("ortho_init"), logDeviation: Float(h.real("log_std_init")),
+                usesStateDependentNoise: h.bool("use_sde")),
+            environments: environments, capacity: capacity, generator: &generator)
+        let normalises = h.bool("normalize")
+        let normalisation = Normalisation(
+            observations: normalises && h.bool("norm_obs"), rewards: normalises && h.bool("norm_reward"),
+            size: model.encoder.size, environments: environments, gamma: h.real("gamma"),
+            observationClip: h.real("clip_obs"), rewardClip: h.real("clip_reward"))
+        return (model, normalisation)
+    }
+
+    /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.
+    ///
+    /// - Throws: ``UnsupportedSpaceError``.
+    public static func policy(
+        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+    ) throws -> any Policy {
+        var generator = RandomStream.initialisation.generator(seed: 0)
+        let (model, normalisation) = try networks(
+            hyperparameters, observationSpace: observationSpace, actionSpace: actionSpace, environments: 1,
+            capacity: 128, generator: &generator)
+        return ActorCriticPolicy(model, normalisation)
+    }
+
     // MARK: The loop
 
     public func iterate() throws -> Metrics {
         try collect()
         estimateAdvantages()
-        var metrics = try update()
+        var metrics = Metrics()
         metrics["rollout/ep_rew_mean"] = episodes.meanReturn
         metrics["rollout/ep_len_mean"] = episodes.meanLength
+        try update(&metrics)
         return metrics
     }
 
@@ -271,7 +294,7 @@ public final class PPO: Learner {
     }
 
     /// Goes through the rollout several times, in minibatches of another random order each time.
-    private func update() throws -> Metrics {
+    private func update(_ metrics: inout Metrics) throws {
         let progress = progressRemaining
         let rate = learningRate.value(progressRemaining: progress)
         for epoch in 0..<epochs {
@@ -286,14 +309,12 @@ public final class PPO: Learner {
         if let term = actorUpdate.notFinite ?? criticUpdate.notFinite {
             throw NotFiniteError(term: term, step: steps)
         }
-        var metrics = Metrics()
         actorUpdate.report(to: &metrics, minibatchesAnEpoch: perEpoch)
         criticUpdate.report(to: &metrics)
         metrics["train/explained_variance"] = explainedVariance
         metrics["train/learning_rate"] = rate
         metrics["train/n_updates"] = Double(epochsDone)
         metrics["train/std"] = model.meanDeviation
-        return metrics
     }
 
     /// 1 − Var(returns − values) / Var(returns): 1 for a perfect critic, 0 for one that says nothing.
@@ -485,7 +506,7 @@ final class ActorUpdate: PairedModel {
         // As Stable-Baselines3: the divergence in the last epoch.
         let last = divergences.suffix((divergences.count - 1) % minibatchesAnEpoch + 1)
         metrics["train/approx_kl"] = last.reduce(0, +) / Double(max(1, last.count))
-        if epsilon.isFinite { metrics["train/clip_range"] = Double(epsilon) }
+        metrics["train/clip_range"] = epsilon.isFinite ? Double(epsilon) : nil
     }
 }
 
@@ -584,7 +605,7 @@ final class CriticUpdate: PairedModel {
 
     func report(to metrics: inout Metrics) {
         metrics["train/value_loss"] = sums.loss / Double(max(1, sums.count))
-        if let epsilon { metrics["train/clip_range_vf"] = Double(epsilon) }
+        metrics["train/clip_range_vf"] = epsilon.map { Double($0) }
     }
 }
 

@@ -42,6 +42,12 @@ public struct Evaluation: Sendable {
     /// The steps of each episode.
     public let lengths: [Int]
 
+    /// What episodes with these returns and lengths brought; at least one.
+    public init(returns: [Double], lengths: [Int]) {
+        self.returns = returns
+        self.lengths = lengths
+    }
+
     /// The mean return.
     public var meanReturn: Double { returns.reduce(0, +) / Double(returns.count) }
     /// The population standard deviation of the returns.

@@ -6,6 +6,8 @@ public enum GymEnvironments {
     public static var registry: EnvironmentRegistry {
         var registry = EnvironmentRegistry()
         registerClassicControl(in: &registry)
+        registerRigidBody(in: &registry)
+        registerArcade(in: &registry)
         return registry
     }
 
@@ -15,5 +17,17 @@ public enum GymEnvironments {
         registry.register(MountainCar.spec) { MountainCar(options: $0) }
         registry.register(MountainCarContinuous.spec) { MountainCarContinuous(options: $0) }
         registry.register(Acrobot.spec) { _ in Acrobot() }
+    }
+
+    private static func registerRigidBody(in registry: inout EnvironmentRegistry) {
+        registry.register(BipedalWalker.spec) { _ in BipedalWalker(hardcore: false) }
+        registry.register(BipedalWalker.hardcoreSpec) { _ in BipedalWalker(hardcore: true) }
+        registry.register(LunarLander.spec) { try LunarLander(options: $0) }
+        registry.register(LunarLander.continuousSpec) { try LunarLander(options: $0) }
+    }
+
+    private static func registerArcade(in registry: inout EnvironmentRegistry) {
+        registry.register(Pong.spec) { Pong(options: $0) }
+        registry.register(Pong.differenceSpec) { Pong(options: $0) }
     }
 }

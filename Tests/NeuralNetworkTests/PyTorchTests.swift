@@ -41,9 +41,10 @@ private struct Reference: Decodable {
     let gaussian: Gaussian
 
     static let numbers = Result {
-        try JSONDecoder().decode(
-            Reference.self,
-            from: Data(contentsOf: Fixtures.folder.appendingPathComponent("pytorch/network.json")))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(
+            Reference.self, from: Data(contentsOf: Fixtures.folder.appendingPathComponent("pytorch/network.json")))
     }
 }
 

@@ -1,0 +1,213 @@
+import Foundation
+import GymCore
+import Yams
+
+/// What identifies a run, and with the version all that is needed to repeat it.
+public struct RunConfiguration: Sendable {
+    /// The algorithm.
+    public let algorithm: Algorithm
+    /// The environment's id.
+    public let environment: String
+    /// The seed that everything random comes from.
+    public let seed: UInt64
+    /// Every hyperparameter as resolved.
+    public let hyperparameters: Hyperparameters
+
+    /// A run of the given algorithm.
+    public init(algorithm: Algorithm, environment: String, seed: UInt64, hyperparameters: Hyperparameters) {
+        self.algorithm = algorithm
+        self.environment = environment
+        self.seed = seed
+        self.hyperparameters = hyperparameters
+    }
+}
+
+/// The numbers of a run that ended.
+public struct RunSummary: Codable, Sendable {
+    /// The algorithm's name.
+    public var algorithm: String
+    /// The environment's id.
+    public var environment: String
+    /// The run's seed.
+    public var seed: UInt64
+    /// Steps of all environments together.
+    public var steps: Int
+    /// Seconds that the training took, without the final evaluation.
+    public var wallSeconds: Double
+    /// `steps` by `wallSeconds`.
+    public var stepsPerSecond: Double
+    /// Gradients applied.
+    public var updates: Int
+    /// The mean return of the final greedy episodes.
+    public var finalMeanReturn: Double
+    /// The SHA-256 of `policy.safetensors`.
+    public var weightsSha256: String
+
+    /// The given numbers.
+    public init(
+        algorithm: String, environment: String, seed: UInt64, steps: Int, wallSeconds: Double, updates: Int,
+        finalMeanReturn: Double, weightsSha256: String
+    ) {
+        self.algorithm = algorithm
+        self.environment = environment
+        self.seed = seed
+        self.steps = steps
+        self.wallSeconds = wallSeconds
+        stepsPerSecond = wallSeconds > 0 ? Double(steps) / wallSeconds : 0
+        self.updates = updates
+        self.finalMeanReturn = finalMeanReturn
+        self.weightsSha256 = weightsSha256
+    }
+}
+
+/// A run's folder cannot be written or read.
+public struct RunFolderError: Error, CustomStringConvertible {
+    /// What is wrong, and what would be right.
+    public let description: String
+
+    /// An error with the given words.
+    public init(_ description: String) { self.description = description }
+}
+
+/// The folder that a run writes: `config.yaml`, `progress.csv`, `policy.safetensors`, `summary.json`.
+public final class RunFolder {
+    /// The version that `config.yaml` names.
+    public static let version = "0.1.0"
+
+    /// The folder.
+    public let url: URL
+    private var progress: FileHandle?
+    private var columns: [String] = []
+
+    /// A folder that was written before.
+    public init(existing path: String) {
+        url = URL(fileURLWithPath: path)
+    }
+
+    /// Makes a folder for a new run.
+    ///
+    /// - Throws: ``RunFolderError`` when it cannot be made, or is there and holds something.
+    public init(creating path: String) throws {
+        url = URL(fileURLWithPath: path)
+        let manager = FileManager.default
+        if let contents = try? manager.contentsOfDirectory(atPath: url.path), !contents.isEmpty {
+            throw RunFolderError("the run folder \(path) is not empty; choose another with --run, or remove it")
+        }
+        try RunFolder.attempt("make the run folder \(path)") {
+            try manager.createDirectory(at: url, withIntermediateDirectories: true)
+        }
+    }
+
+    /// The first of `BASE-1`, `BASE-2`, … that is not there.
+    public static func unused(_ base: String) -> String {
+        var number = 1
+        while FileManager.default.fileExists(atPath: "\(base)-\(number)") { number += 1 }
+        return "\(base)-\(number)"
+    }
+
+    // MARK: Writing
+
+    /// Writes `config.yaml`.
+    public func write(_ configuration: RunConfiguration) throws {
+        func quoted(_ text: String) -> String {
+            let plain = text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._-+[], ".contains($0)) }
+            return plain ? text : "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+        }
+        var lines = [
+            "version: \"\(RunFolder.version)\"", "algorithm: \(configuration.algorithm.rawValue)",
+            "environment: \(quoted(configuration.environment))", "seed: \(configuration.seed)", "hyperparameters:",
+        ]
+        lines += configuration.hyperparameters.resolved.map { "  \($0.key): \(quoted($0.value))" }
+        try write(Data((lines.joined(separator: "\n") + "\n").utf8), to: "config.yaml")
+    }
+
+    /// Adds a row to `progress.csv`; the first row decides the columns.
+    public func log(_ metrics: Metrics) throws {
+        try RunFolder.attempt("write \(path("progress.csv"))") {
+            if progress == nil {
+                columns = metrics.values.map(\.name)
+                try Data((columns.joined(separator: ",") + "\n").utf8).write(to: file("progress.csv"))
+                progress = try FileHandle(forWritingTo: file("progress.csv"))
+                try progress!.seekToEnd()
+            }
+            let row = columns.map { metrics[$0].map(RunFolder.number) ?? "" }.joined(separator: ",")
+            try progress!.write(contentsOf: Data((row + "\n").utf8))
+        }
+    }
+
+    private static func number(_ value: Double) -> String {
+        Int(exactly: value).map { String($0) } ?? String(value)
+    }
+
+    /// Writes `policy.safetensors`.
+    ///
+    /// - Returns: the file's SHA-256.
+    public func write(_ policy: any Policy) throws -> String {
+        let bytes = Safetensors.encode(policy.tensors)
+        try write(Data(bytes), to: "policy.safetensors")
+        return sha256(bytes)
+    }
+
+    /// Writes `summary.json`.
+    public func write(_ summary: RunSummary) throws {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        try write(encoder.encode(summary) + Data("\n".utf8), to: "summary.json")
+    }
+
+    /// Writes a side file and renames it, so that there is the old file or the new one, never half of one.
+    private func write(_ data: Data, to name: String) throws {
+        try RunFolder.attempt("write \(path(name))") { try data.write(to: file(name), options: .atomic) }
+    }
+
+    // MARK: Reading
+
+    /// Reads `config.yaml`.
+    ///
+    /// - Throws: ``RunFolderError`` or ``HyperparameterError``.
+    public func configuration() throws -> RunConfiguration {
+        guard let text = try? String(contentsOf: file("config.yaml"), encoding: .utf8) else {
+            throw RunFolderError("\(url.path) is no run's folder: it has no readable config.yaml")
+        }
+        guard let root = try? Yams.compose(yaml: text)?.mapping,
+            let algorithm = root["algorithm"]?.string.flatMap(Algorithm.init(rawValue:)),
+            let environment = root["environment"]?.string, let seed = root["seed"]?.string.flatMap({ UInt64($0) }),
+            let settings = root["hyperparameters"]?.mapping
+        else {
+            throw RunFolderError("\(path("config.yaml")) lacks its algorithm, environment, seed or hyperparameters")
+        }
+        var hyperparameters = Hyperparameters(algorithm.schema)
+        for (key, value) in settings {
+            let text =
+                value.string ?? value.sequence.map { "[" + $0.compactMap(\.string).joined(separator: ", ") + "]" }
+            try hyperparameters.set(key.string ?? "", text ?? "", source: path("config.yaml"))
+        }
+        return RunConfiguration(
+            algorithm: algorithm, environment: environment, seed: seed, hyperparameters: hyperparameters)
+    }
+
+    /// Reads `policy.safetensors`.
+    ///
+    /// - Throws: ``RunFolderError`` or ``PolicyError``.
+    public func policyTensors() throws -> [NamedTensor] {
+        guard let data = try? Data(contentsOf: file("policy.safetensors")) else {
+            throw RunFolderError("\(url.path) has no readable policy.safetensors: the run did not end whole")
+        }
+        return try Safetensors.decode([UInt8](data)).tensors
+    }
+
+    private func file(_ name: String) -> URL { url.appendingPathComponent(name) }
+    private func path(_ name: String) -> String { file(name).path }
+
+    /// Says what was attempted and the system's reason when it fails.
+    private static func attempt<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+            let reason = cause.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(cause.code))) : "\(error)"
+            throw RunFolderError("cannot \(what): \(reason)")
+        }
+    }
+}

@@ -1,0 +1,75 @@
+import Agents
+import ArgumentParser
+import CommandLineSupport
+import Foundation
+
+/// `gym-agent evaluate`: greedy episodes of a trained policy.
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate", abstract: "Plays greedy episodes with a trained policy.")
+
+    @Argument(help: "A run folder.")
+    var folder: String
+
+    @Option(help: "Episodes to play.")
+    var episodes = 20
+
+    @Option(help: "Episode i is seeded with this + i.")
+    var seed: UInt64 = 0
+
+    @OptionGroup var server: ServerOptions
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func validate() throws {
+        guard (1...1_000_000).contains(episodes) else {
+            throw ValidationError("--episodes is \(episodes); it has to be from 1 to 1000000")
+        }
+    }
+
+    func run() throws { try reporting(play) }
+
+    private func play() throws {
+        let run = RunFolder(existing: folder)
+        let configuration: RunConfiguration
+        do {
+            configuration = try run.configuration()
+        } catch let error as RunFolderError {
+            throw ValidationError(error.description)
+        }
+        let tensors = try run.policyTensors()
+        let connection = try server.connect()
+        defer { connection.embedded?.end() }
+        let probe = try server.make(configuration.environment, count: 1, on: connection)
+        let policy = try configuration.algorithm.policy(
+            configuration.hyperparameters, observationSpace: probe.observationSpace, actionSpace: probe.actionSpace)
+        try probe.close()
+        try policy.load(tensors)
+        let evaluation = try playEpisodes(
+            policy, configuration.environment, episodes: episodes, seed: seed, options: server, on: connection)
+        let report = Report(
+            environment: configuration.environment, episodes: episodes, meanReturn: evaluation.meanReturn,
+            stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength)
+        if json {
+            let encoder = JSONEncoder()
+            encoder.keyEncodingStrategy = .convertToSnakeCase
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            StandardStreams.print(String(decoding: try encoder.encode(report), as: UTF8.self))
+        } else {
+            StandardStreams.print(
+                "\(report.environment), \(episodes) episodes: "
+                    + String(
+                        format: "return %.1f ± %.1f, length %.1f", report.meanReturn, report.stdReturn,
+                        report.meanLength))
+        }
+    }
+
+    private struct Report: Encodable {
+        let environment: String
+        let episodes: Int
+        let meanReturn: Double
+        let stdReturn: Double
+        let meanLength: Double
+    }
+}

@@ -1,0 +1,32 @@
+import CommandLineSupport
+import Dispatch
+import Foundation
+import Synchronization
+
+/// Ctrl-C: the first asks the run to end whole, the second ends the program at once.
+final class Interruption: Sendable {
+    private let count = Atomic<Int>(0)
+
+    /// Whether the run is to end.
+    var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
+
+    /// Listens to SIGINT and SIGTERM from now on.
+    ///
+    /// - Parameter cleanUp: what is to be done before the program ends at once.
+    init(cleanUp: @escaping @Sendable () -> Void) {
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler { [self] in
+                _ = source
+                if count.add(1, ordering: .relaxed).oldValue == 0 {
+                    StandardStreams.error("\nending the run; once more ends at once and keeps nothing new")
+                } else {
+                    cleanUp()
+                    _exit(130)
+                }
+            }
+            source.resume()
+        }
+    }
+}

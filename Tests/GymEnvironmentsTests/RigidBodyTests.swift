@@ -1,0 +1,120 @@
+import GymCore
+import GymEnvironments
+import TestSupport
+import Testing
+
+/// What holds of all rigid-body environments.
+@Suite struct RigidBodyTests {
+    private static let ids = [
+        "BipedalWalker-v3", "BipedalWalkerHardcore-v3", "LunarLander-v3", "LunarLanderContinuous-v3",
+    ]
+
+    /// A batch with actions from a generator of its own.
+    private struct Run {
+        let batch: any VectorEnvironment
+        let buffers: StepBuffers
+        let actions: BatchBuffer
+        var generator = NumPyGenerator(seed: 99)
+
+        init(_ id: String, count: Int, seed: UInt64, options: [String: OptionValue] = [:]) throws {
+            batch = try GymEnvironments.registry.make(
+                id, .init(count: count, options: options, autoreset: .sameStep, checksObservations: true))
+            buffers = StepBuffers(observationSpace: batch.observationSpace, count: count)
+            actions = BatchBuffer(space: batch.actionSpace, count: count)
+            _ = try batch.reset(
+                rows: Array(0..<count), seeds: (0..<count).map { seed + UInt64($0) }, options: [:],
+                wantsInfo: false, into: buffers)
+        }
+
+        mutating func step() -> [EnvironmentFault] {
+            switch batch.actionSpace {
+            case .discrete(let choices, _):
+                let elements = actions.elements(as: Int64.self)
+                for i in elements.indices { elements[i] = Int64(generator.integer(in: 0..<choices)) }
+            default:
+                let elements = actions.elements(as: Float.self)
+                for i in elements.indices { elements[i] = Float(generator.uniform(-1, 1)) }
+            }
+            return batch.step(rows: 0..<batch.count, actions: actions, wantsInfo: false, into: buffers)
+        }
+
+        var observation: [Float] { Array(buffers.observation.elements(as: Float.self)) }
+    }
+
+    @Test(arguments: ids)
+    func randomStepsStayInTheSpace(id: String) throws {
+        var run = try Run(id, count: 8, seed: 1)
+        var ends = 0
+        for _ in 0..<400 {
+            let faults = run.step()
+            #expect(faults.isEmpty)
+            for i in 0..<8 {
+                #expect(run.buffers.rewards[i].isFinite)
+                ends += Int(run.buffers.terminated[i])
+            }
+        }
+        #expect(ends > 5)
+    }
+
+    @Test(arguments: ids)
+    func aSavedStateGoesOnExactly(id: String) throws {
+        var run = try Run(id, count: 1, seed: 3, options: id.hasPrefix("Lunar") ? ["enable_wind": .bool(true)] : [:])
+        var other = try Run(id, count: 1, seed: 8, options: id.hasPrefix("Lunar") ? ["enable_wind": .bool(true)] : [:])
+        for round in 0..<6 {
+            for _ in 0..<17 { _ = run.step() }
+            let state = try run.batch.saveState(row: 0)
+            for _ in 0..<round { _ = other.step() }
+            try other.batch.restoreState(state, row: 0)
+            #expect(try other.batch.saveState(row: 0) == state)
+            other.generator = run.generator
+            for _ in 0..<40 {
+                _ = run.step()
+                _ = other.step()
+                #expect(run.observation == other.observation)
+                #expect(run.buffers.rewards[0] == other.buffers.rewards[0])
+            }
+        }
+    }
+
+    @Test(arguments: ids)
+    func aBrokenStateIsRefusedAndChangesNothing(id: String) throws {
+        var run = try Run(id, count: 1, seed: 3)
+        for _ in 0..<20 { _ = run.step() }
+        let earlier = try run.batch.saveState(row: 0)
+        for _ in 0..<20 { _ = run.step() }
+        let state = try run.batch.saveState(row: 0)
+        #expect(throws: StateError.self) { try run.batch.restoreState(Array(earlier.dropLast()), row: 0) }
+        #expect(throws: StateError.self) { try run.batch.restoreState(earlier + [1], row: 0) }
+        #expect(try run.batch.saveState(row: 0) == state)
+    }
+
+    @Test(arguments: ids)
+    func theSameSeedGivesTheSameEpisodeWhateverCameBefore(id: String) throws {
+        var first = try Run(id, count: 1, seed: 5)
+        var second = try Run(id, count: 1, seed: 6)
+        for _ in 0..<150 { _ = second.step() }
+        _ = try second.batch.reset(rows: [0], seeds: [5], options: [:], wantsInfo: false, into: second.buffers)
+        second.generator = first.generator
+        #expect(first.observation == second.observation)
+        for _ in 0..<200 {
+            _ = first.step()
+            _ = second.step()
+            #expect(first.observation == second.observation)
+        }
+    }
+
+    @Test func gravityHasToBeInRange() throws {
+        for gravity in [-12.0, 0, 3, -20] {
+            #expect(throws: OptionError.self) {
+                try GymEnvironments.registry.make("LunarLander-v3", .init(options: ["gravity": .real(gravity)]))
+            }
+        }
+        var light = try Run("LunarLander-v3", count: 1, seed: 1, options: ["gravity": .real(-1)])
+        var heavy = try Run("LunarLander-v3", count: 1, seed: 1)
+        for _ in 0..<10 {
+            _ = light.step()
+            _ = heavy.step()
+        }
+        #expect(light.observation[3] > heavy.observation[3] + 0.1)
+    }
+}

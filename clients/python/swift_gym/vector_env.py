@@ -12,7 +12,7 @@ from gymnasium import logger, spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from swift_gym.batch import RemoteBatch, invalid_action
+from swift_gym.batch import RemoteBatch, invalid_action, mark_ended, split_state
 from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.info import vector_info
 from swift_gym.protocol import messages

@@ -120,6 +120,7 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
         earlier = game
         lastAction = 0
         episodeFrames = 0
+        totalFrames = 0
         if maxNoops > 0 {
             for _ in 0..<generator.integer(in: 1..<(maxNoops + 1)) where !game.isOver { _ = playFrame(0) }
         }

@@ -58,10 +58,15 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     private var sine = 0.0
     /// The torque of the last step, for the picture only; none after a reset.
     private(set) var lastTorque: Float?
+    /// 2. Gymnasium's `**` is the C library's pow, which once in a thousand times differs from a product in the last
+    /// bit, and whoever compares rewards with Gymnasium's compares all bits. A variable, since the compiler makes a
+    /// product of a power whose exponent it knows to be 2.
+    private var square: Double
 
     /// An environment with the options of ``spec``.
     public init(options: OptionValues) {
         gravity = options.real("g")
+        square = 2
     }
 
     public mutating func reset(
@@ -80,17 +85,19 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     ) throws -> StepResult {
         let torque = min(max(action.element(as: Float.self), -Pendulum.torqueLimit), Pendulum.torqueLimit)
         lastTorque = torque
-        let cost = Pendulum.cost(of: state, torque: torque)
+        let cost = Pendulum.cost(of: state, torque: torque, exponent: square)
         state = Pendulum.advance(state, sine: sine, torque: torque, gravity: gravity)
         observe(observation)
         return StepResult(reward: -cost, terminated: false)
     }
 
     /// What a state and the torque applied in it cost.
-    static func cost(of state: State, torque: Float) -> Double {
+    ///
+    /// - Parameter exponent: ``square``.
+    static func cost(of state: State, torque: Float, exponent: Double) -> Double {
         let angle = wrapped(state.angle)
-        let effort = 0.001 * (torque * torque)
-        return angle * angle + 0.1 * (state.angularVelocity * state.angularVelocity) + Double(effort)
+        let effort = 0.001 * pow(torque, Float(exponent))
+        return pow(angle, exponent) + 0.1 * pow(state.angularVelocity, exponent) + Double(effort)
     }
 
     /// The same angle from −π up to π.

@@ -164,7 +164,7 @@ class Connection:
         self._arrived: dict[int, messages.Response] = {}
         self._abandoned: set[int] = set()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._reader = FrameReader(self._socket, _MOST_BYTES)
+        self._reader = FrameReader(self._socket, _MOST_BYTES, (RESPONSE, NOTICE))
         try:
             try:
                 self._socket.connect(self.path)
@@ -376,16 +376,13 @@ class Connection:
                 self._abandoned.discard(key)
             else:
                 self._arrived[key] = response
-        elif received.kind == NOTICE:
+        else:
             notice = messages.Notice.FromString(received.body)
             kind = notice.WhichOneof("message")
             if kind == "shutting_down":
                 raise self._died(f"the server shuts down ({notice.shutting_down.reason or 'no reason given'})")
             if kind == "reaped":
                 raise self._died(f"the server closed the connection after {notice.reaped.idle_seconds} idle seconds")
-        else:
-            self._lost = "the server sent a request"
-            raise ProtocolError("the server sent a request")
 
     def _require_open(self, problem: str | None = None) -> None:
         if self._lost is not None:

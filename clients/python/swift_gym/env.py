@@ -17,9 +17,13 @@ from swift_gym.batch import RemoteBatch, invalid_action, mark_ended, split_state
 from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.errors import EnvironmentFault
 from swift_gym.info import single_info
-from swift_gym.spaces import LeafLayout, assemble
+from swift_gym.spaces import LeafLayout, row_of
 
 __all__ = ["Env"]
+
+# Rewards are Python's floats, as in most of Gymnasium's environments. In these they are NumPy's, and code that compares
+# environments (check_environments_match) compares types, too.
+_WITH_NUMPY_REWARDS = frozenset({"Pendulum-v1"})
 
 
 class Env(gymnasium.Env[Any, Any]):
@@ -95,6 +99,7 @@ class Env(gymnasium.Env[Any, Any]):
         self.observation_space = batch.observation_space
         self.action_space = batch.action_space
         self._want_info = want_info
+        self._has_numpy_reward = batch.spec.id in _WITH_NUMPY_REWARDS
         self._has_ended = False
         self._write_action = _action_writer(batch)
         self._read_observation = _observation_reader(batch)
@@ -130,7 +135,7 @@ class Env(gymnasium.Env[Any, Any]):
             # The server drew a seed; here it becomes known, and a generator like the server's exists.
             self._np_random, self._np_random_seed = seeding.np_random(message.effective_seeds[0])
         with self._batch.connection.understanding():
-            return _rows(self._batch, result.observation), single_info(message.info)
+            return _first_row(self._batch, result.observation), single_info(message.info)
 
     def _reset_by_step(self) -> tuple[Any, dict[str, Any]]:
         """Has the server restart the ended episode, which a step does: its action is not looked at."""
@@ -170,7 +175,8 @@ class Env(gymnasium.Env[Any, Any]):
                 info = single_info(result.message.info)
         terminated, truncated = result.terminated.item(0), result.truncated.item(0)
         self._has_ended = terminated or truncated
-        return self._read_observation(result.observation), result.rewards.item(0), terminated, truncated, info
+        reward = np.float64(result.rewards[0]) if self._has_numpy_reward else result.rewards.item(0)
+        return self._read_observation(result.observation), reward, terminated, truncated, info
 
     def render(self) -> Any:
         """A picture of the environment, as its ``render_mode`` says."""
@@ -253,16 +259,13 @@ def _row_writer(layout: LeafLayout, row: np.ndarray[Any, Any]) -> Callable[[Any]
 def _observation_reader(batch: RemoteBatch) -> Callable[[list[Any]], Any]:
     """A function that takes the one environment's observation out of a batch, as a copy."""
     space = batch.observation_space
-    if isinstance(space, spaces.Box):
+    if isinstance(space, spaces.Box) and space.shape:
         return lambda leaves: leaves[0][0].copy()
-    return lambda leaves: _rows(batch, leaves)
+    return lambda leaves: _first_row(batch, leaves)
 
 
-def _rows(batch: RemoteBatch, leaves: list[Any]) -> Any:
-    rows = (
-        leaf[0].copy() if isinstance(leaf, np.ndarray) and leaf.ndim > 1 else leaf[0] for leaf in leaves
-    )
-    return assemble(batch.observation_space, rows)
+def _first_row(batch: RemoteBatch, leaves: list[Any]) -> Any:
+    return row_of(batch.observation_layouts, leaves, batch.observation_space, 0)
 
 
 def make_unlimited(**arguments: Any) -> Env:

@@ -12,6 +12,7 @@ __all__ = ["HEADER_SIZE", "NOTICE", "REQUEST", "RESPONSE", "Frame", "FrameError"
 REQUEST = 1
 RESPONSE = 2
 NOTICE = 3
+_NAMES = {REQUEST: "request", RESPONSE: "response", NOTICE: "notice"}
 
 # Length of the body (u32), kind (u8), flags (u8), reserved (u16), little-endian.
 _HEADER = struct.Struct("<IBBH")
@@ -55,9 +56,11 @@ class FrameReader:
     What the other side says about sizes is believed only as far as its bytes arrive: the memory grows with them.
     """
 
-    def __init__(self, stream: socket.socket, max_body: int) -> None:
+    def __init__(self, stream: socket.socket, max_body: int, kinds: tuple[int, ...]) -> None:
+        """A reader of frames of the given kinds, with bodies up to ``max_body`` bytes."""
         self.max_body = max_body
         self.bytes_received = 0
+        self._kinds = kinds
         self._socket = stream
         self._memory = bytearray(_INITIAL_CAPACITY)
         self._view = memoryview(self._memory)
@@ -77,8 +80,9 @@ class FrameReader:
         if not self._fill(HEADER_SIZE):
             return None
         length, kind, flags, reserved = _HEADER.unpack_from(self._memory, self._start)
-        if kind not in (REQUEST, RESPONSE, NOTICE):
-            raise FrameError(f"the frame's kind is {kind}; a kind is 1 (request), 2 (response) or 3 (notice)")
+        if kind not in self._kinds:
+            taken = " or ".join(f"{taken} ({_NAMES[taken]})" for taken in self._kinds)
+            raise FrameError(f"the frame's kind is {kind}; what is taken here is {taken}")
         if flags or reserved:
             raise FrameError("the frame's flags and reserved bytes have to be 0")
         if length > self.max_body:

@@ -27,6 +27,7 @@ __all__ = [
     "leaves_from_messages",
     "option_from_message",
     "option_to_message",
+    "row_of",
     "space_from_message",
     "space_to_message",
     "take_apart",
@@ -296,6 +297,20 @@ def assemble(space: spaces.Space[Any], leaves: Iterator[Any]) -> Any:
     if isinstance(space, spaces.Tuple):
         return tuple(assemble(member, leaves) for member in space.spaces)
     return next(leaves)
+
+
+def row_of(layouts: Sequence[LeafLayout], leaves: Sequence[Any], space: spaces.Space[Any], row: int) -> Any:
+    """One member of a batch; its arrays are copies."""
+
+    def parts() -> Iterator[Any]:
+        for layout, leaf in zip(layouts, leaves, strict=True):
+            if layout.dtype is None or isinstance(layout.space, spaces.Discrete):
+                yield leaf[row]
+            else:
+                # The dots keep an array of no axes an array.
+                yield leaf[row, ...].copy()
+
+    return assemble(space, parts())
 
 
 def take_apart(space: spaces.Space[Any], member: Any) -> list[Any]:

@@ -12,12 +12,12 @@ from gymnasium import logger, spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from swift_gym.batch import RemoteBatch, invalid_action
+from swift_gym.batch import RemoteBatch, invalid_action, mark_ended, split_state
 from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.info import vector_info
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet
-from swift_gym.spaces import LeafLayout, assemble
+from swift_gym.spaces import LeafLayout, assemble, row_of
 
 __all__ = ["VectorEnv"]
 
@@ -237,19 +237,16 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Adds ``final_obs`` and ``final_info`` with their masks, as Gymnasium's vector environments do."""
         ended = result.terminated | result.truncated
         rows = np.flatnonzero(ended)
-        leaves = result.final_observation
+        leaves, layouts, space = result.final_observation, self._batch.observation_layouts, self.single_observation_space
         final = np.full(self.num_envs, None, dtype=object)
         if rows.size:
             if result.final_rows is None:
-                # Full rows in memory that the server will write to again: only the valid ones are copied.
-                leaves = [leaf[rows] for leaf in leaves]
-                places = rows
+                # All rows have a place; only those where an episode ended are valid.
+                for row in rows:
+                    final[row] = row_of(layouts, leaves, space, row)
             else:
-                places = result.final_rows
-                leaves = [leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves]
-            for position, row in enumerate(places):
-                # A row is a view of its own part of the copy above; a scalar (Discrete) is a scalar.
-                final[row] = assemble(self.single_observation_space, (leaf[position] for leaf in leaves))
+                for position, row in enumerate(result.final_rows):
+                    final[row] = row_of(layouts, leaves, space, position)
         infos["final_obs"] = final
         infos["_final_obs"] = ended
         columns = [] if result.message is None else result.message.final_info

@@ -12,6 +12,7 @@ from pathlib import Path
 import gymnasium
 
 from swift_gym.serve.catalogue import Catalogue
+from swift_gym.serve.refusal import Refusal
 from swift_gym.serve.server import Limits, Server, StartError
 
 
@@ -45,6 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
         catalogue = Catalogue(options.environments)
     except (gymnasium.error.Error, ImportError, AttributeError) as problem:
         parser.error(f"argument ID: {problem}")
+    try:
+        # Each is made once, so that what cannot be made is known now and not by the first client.
+        catalogue.list()
+    except Refusal as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
     try:
         token = options.token_file.read_text().strip() if options.token_file else ""
     except OSError as problem:

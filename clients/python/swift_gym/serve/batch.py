@@ -21,12 +21,12 @@ from swift_gym.serve.refusal import Refusal, row_details
 from swift_gym.spaces import (
     LeafLayout,
     WireError,
-    assemble,
     leaf_layouts,
     leaf_to_message,
     leaves_from_messages,
     option_from_message,
     plain_value_to_message,
+    row_of,
     take_apart,
     tensor_to_message,
     value_to_message,
@@ -367,7 +367,7 @@ class Batch:
             if row.phase is _Phase.ENDED:
                 actions.append(None)
                 continue
-            action = member_of(self.action_space, batch, index)
+            action = row_of(self._action_layouts, batch, self.action_space, index)
             if not self._is_allowed(self.action_space, action):
                 wrong.append(index)
             actions.append(action)
@@ -494,23 +494,19 @@ class Batch:
         """Whether members are in a space (M31)."""
         space = self._sampler(request.space)
         try:
-            batch = leaves_from_messages(leaf_layouts(space), request.members, self.count, "members")
+            layouts = leaf_layouts(space)
+            batch = leaves_from_messages(layouts, request.members, self.count, "members")
         except WireError as problem:
             raise Refusal(
                 messages.INVALID_ARGUMENT, str(problem), [messages.ErrorDetail(field="members", got=str(problem))]
             ) from None
-        response.contained = bytes(bool(space.contains(member_of(space, batch, row))) for row in range(self.count))
+        members = (row_of(layouts, batch, space, row) for row in range(self.count))
+        response.contained = bytes(bool(space.contains(member)) for member in members)
 
     def _sampler(self, kind: int) -> spaces.Space[Any]:
         if kind not in self._samplers:
             raise Refusal(messages.INVALID_ARGUMENT, f"space is {kind}; it is 0 (ACTION) or 1 (OBSERVATION)")
         return self._samplers[kind]  # type: ignore[index]
-
-
-def member_of(space: spaces.Space[Any], leaves: Sequence[Any], row: int) -> Any:
-    """One member of a batch; arrays are its own."""
-    parts = (leaf[row].copy() if isinstance(leaf, np.ndarray) else leaf[row] for leaf in leaves)
-    return assemble(space, parts)
 
 
 def options_of(fields: Iterable[messages.Option]) -> dict[str, Any]:

@@ -109,13 +109,15 @@ class Entry:
         Raises:
             Refusal: it cannot be made so.
         """
+        if render_mode:
+            # Not otherwise: an environment that cannot be rendered need not have the argument.
+            options = {**options, "render_mode": render_mode}
         try:
             # The time limit is the server's own (A2), since it needs to know why an episode was cut off.
             return gymnasium.make(
                 self.spec,
                 disable_env_checker=True,
                 max_episode_steps=-1,
-                render_mode=render_mode or None,
                 **options,
             )
         except gymnasium_error.DependencyNotInstalled as problem:

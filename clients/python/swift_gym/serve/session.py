@@ -110,7 +110,7 @@ class Session(threading.Thread):
         self.server = server
         self._number = number
         self._socket = stream
-        self._reader = FrameReader(stream, server.limits.max_frame_bytes)
+        self._reader = FrameReader(stream, server.limits.max_frame_bytes, (REQUEST,))
         self._counted = 0
         self._capabilities: frozenset[str] | None = None
         self._most_sent = server.limits.max_frame_bytes
@@ -197,10 +197,6 @@ class Session(threading.Thread):
             size = self._reader.bytes_received - self._counted
             self._counted = self._reader.bytes_received
             self.server.count("bytes_received", size)
-            if received.kind != REQUEST:
-                raise Refusal(
-                    messages.MALFORMED_FRAME, f"a frame of kind {received.kind}; servers take kind {REQUEST}, requests"
-                )
             self._take(received.body)
 
     def _is_idle(self) -> bool:

@@ -1,0 +1,254 @@
+"""Servers that are started, that end, and that die; and that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from conftest import RunningServer, start, swift_binary
+from gymnasium import error
+
+import swift_gym
+from swift_gym import process
+
+# The time within which a dead server has to be noticed.
+NOTICED = 1.0
+
+
+def descriptors() -> set[str]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{name} {os.readlink(f'/proc/self/fd/{name}')}")
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(params=["python", "swift"])
+def binary(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A server that environments start: gym-server, and this package's behind the same command."""
+    monkeypatch.delenv("SWIFT_GYM_SERVER", raising=False)
+    if request.param == "swift":
+        path = swift_binary()
+    else:
+        path = tmp_path / "gym-server"
+        path.write_text(
+            f'#!/bin/sh\nshift\nPYTHONPATH="{os.pathsep.join(filter(None, sys.path))}" '
+            f'exec {sys.executable} -m swift_gym.serve "$@" CartPole-v1 Pendulum-v1\n'
+        )
+        path.chmod(0o755)
+    monkeypatch.setenv("SWIFT_GYM_SERVER_BINARY", str(path))
+    yield path
+    assert process._shared._server is None, "the server outlived its environments"
+
+
+def server_process() -> Any:
+    assert process._shared._server is not None
+    return process._shared._server
+
+
+class TestAServerOfOnesOwn:
+    def test_it_is_started_and_ended_with_the_environment(self, binary: Path) -> None:
+        before = descriptors()
+        env = gymnasium.make("SwiftGym/CartPole-v1")
+        server = server_process()
+        pid, path = server._process.pid, server.path
+        assert is_running(pid) and path.stat().st_mode & 0o777 == 0o600
+        env.reset(seed=0)
+        env.step(0)
+        env.close()
+        assert not is_running(pid) and not path.exists()
+        del env
+        assert descriptors() == before
+
+    def test_environments_share_it(self, binary: Path) -> None:
+        env = gymnasium.make("SwiftGym/CartPole-v1")
+        envs = gymnasium.make_vec("SwiftGym/Pendulum-v1", num_envs=2)
+        pid = server_process()._process.pid
+        env.close()
+        assert is_running(pid)
+        envs.reset(seed=0)
+        envs.close()
+        assert not is_running(pid)
+
+    def test_it_ends_with_an_environment_that_nobody_closed(self, binary: Path) -> None:
+        env = swift_gym.Env("CartPole-v1")
+        pid = server_process()._process.pid
+        del env
+        assert not is_running(pid)
+
+    def test_it_ends_when_the_environment_cannot_be_made(self, binary: Path) -> None:
+        with pytest.raises(error.NameNotFound):
+            swift_gym.Env("CartPole-v9")
+        assert process._shared._server is None
+
+    @pytest.mark.parametrize("how", ["return", "exit", "kill", "exception"])
+    def test_it_ends_with_the_process(self, binary: Path, tmp_path: Path, how: str) -> None:
+        endings = {
+            "return": "",
+            "exit": "import sys; sys.exit(0)",
+            "kill": "import os; os.kill(os.getpid(), 9)",
+            "exception": "raise KeyboardInterrupt",
+        }
+        script = (
+            "import gymnasium, swift_gym\n"
+            "from swift_gym import process\n"
+            'env = gymnasium.make("SwiftGym/CartPole-v1")\n'
+            "env.reset(seed=0)\n"
+            "print(process._shared._server._process.pid, process._shared._server.path, flush=True)\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(
+            [sys.executable, "-c", script + endings[how]], env=environment, capture_output=True, text=True
+        )
+        pid, path = done.stdout.split()
+        assert wait_for(lambda: not is_running(int(pid)))
+        assert wait_for(lambda: not Path(path).exists())
+
+    def test_a_forked_process_does_not_end_its_parents(self, binary: Path) -> None:
+        env = swift_gym.Env("CartPole-v1")
+        env.reset(seed=0)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                with_own = swift_gym.Env("CartPole-v1")
+                with_own.reset(seed=0)
+                with_own.close()
+                env.close()
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        env.step(0)
+        env.close()
+
+    def test_gymnasiums_worker_processes(self, binary: Path) -> None:
+        envs = gymnasium.make_vec("SwiftGym/CartPole-v1", num_envs=2, vectorization_mode="async")
+        other = gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
+        assert np.array_equal(envs.reset(seed=4)[0], other.reset(seed=4)[0])
+        assert np.array_equal(envs.step([0, 1])[0], other.step([0, 1])[0])
+        envs.close()
+
+    def test_one_that_cannot_be_started_says_why(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("SWIFT_GYM_SERVER", raising=False)
+        path = tmp_path / "gym-server"
+        path.write_text("#!/bin/sh\necho the reason >&2\nexit 3\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("SWIFT_GYM_SERVER_BINARY", str(path))
+        with pytest.raises(swift_gym.ServerDied, match="the reason"):
+            swift_gym.Env("CartPole-v1")
+        monkeypatch.setenv("SWIFT_GYM_SERVER_BINARY", str(tmp_path / "nothing"))
+        with pytest.raises(swift_gym.ServerNotFound):
+            swift_gym.Env("CartPole-v1")
+
+    def test_the_server_in_the_environment(
+        self, python_server: RunningServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SWIFT_GYM_SERVER", python_server.address)
+        env = gymnasium.make("SwiftGym/CartPole-v1")
+        assert env.unwrapped._batch.connection.path == python_server.address.removeprefix("unix:")  # type: ignore[attr-defined]
+        env.close()
+
+
+class TestAServerThatDies:
+    @pytest.fixture(params=["python-socket", "swift-socket", "swift-shared-memory"])
+    def doomed(
+        self, request: pytest.FixtureRequest, tmp_path: Path, start_python: Callable[..., RunningServer]
+    ) -> Iterator[tuple[RunningServer, str]]:
+        kind, _, transport = request.param.partition("-")
+        if kind == "python":
+            yield start_python(), transport
+            return
+        path = tmp_path / "doomed"
+        server = start([str(swift_binary()), "serve", "--socket", str(path)], path)
+        yield server, transport
+        server.process.kill()
+        server.process.wait()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_between_steps(self, doomed: tuple[RunningServer, str], number: int) -> None:
+        server, transport = doomed
+        before = descriptors()
+        env = swift_gym.Env("CartPole-v1", server=server.address, transport=transport)
+        env.reset(seed=0)
+        server.process.send_signal(number)
+        server.process.wait()
+        start = time.monotonic()
+        with pytest.raises(swift_gym.ServerDied) as died:
+            env.step(0)
+        assert isinstance(died.value, ConnectionError)
+        with pytest.raises(swift_gym.ServerDied):
+            env.reset()
+        assert time.monotonic() - start < NOTICED
+        env.close()
+        del env, died
+        assert descriptors() == before
+
+    def test_during_a_step(self, doomed: tuple[RunningServer, str]) -> None:
+        server, transport = doomed
+        envs = swift_gym.VectorEnv("CartPole-v1", 4, server=server.address, transport=transport)
+        envs.reset(seed=0)
+        server.process.send_signal(signal.SIGSTOP)
+        envs.step_async([0] * 4)
+        server.process.kill()
+        start = time.monotonic()
+        with pytest.raises(swift_gym.ServerDied):
+            envs.step_wait()
+        assert time.monotonic() - start < NOTICED
+        envs.close()
+
+    def test_one_that_hangs(self, doomed: tuple[RunningServer, str]) -> None:
+        server, transport = doomed
+        env = swift_gym.Env("CartPole-v1", server=server.address, transport=transport, timeout=0.3)
+        env.reset(seed=0)
+        server.process.send_signal(signal.SIGSTOP)
+        start = time.monotonic()
+        with pytest.raises(swift_gym.ServerTimeout):
+            env.step(0)
+        assert time.monotonic() - start < NOTICED
+        env.close()
+        server.process.kill()
+
+
+def test_a_step_that_was_interrupted_leaves_the_environment_usable(swift_server: RunningServer) -> None:
+    for transport in ("shared-memory", "socket"):
+        env = swift_gym.Env("CartPole-v1", server=swift_server.address, transport=transport)
+        other = gymnasium.make("CartPole-v1")
+        env.reset(seed=0), other.reset(seed=0)
+        # As Ctrl-C between the two halves of a step does.
+        env._write_action(1)
+        env._begin(True)
+        if transport == "socket":
+            env._batch.connection._abandoned.add(env._batch.steps._id)  # type: ignore[union-attr]
+        other.step(1)
+        assert np.array_equal(env.step(0)[0], other.step(0)[0])
+        env.close()

@@ -33,6 +33,7 @@ let package = Package(
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
         .library(name: "Agents", targets: ["Agents"]),
         .executable(name: "gym-agent", targets: ["gym-agent"]),
+        .executable(name: "gym-conformance", targets: ["gym-conformance"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -58,6 +59,7 @@ let package = Package(
         library("Raster"),
         library("Film", ["Raster"]),
         library("GymEnvironments", ["GymCore", "Physics2D", "Raster"]),
+        library("ConformanceEnvironments", ["GymCore"]),
 
         // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -66,17 +68,21 @@ let package = Package(
         library(
             "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
 
+        // The conformance suite: given a socket, and nothing of the server's.
+        library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
+
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
         executable(
             "gym-server",
             [
-                "CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", "Raster",
-                argumentParser, logging,
+                "CommandLineSupport", "ConformanceEnvironments", "Film", "GymCore", "GymProtocol", "GymServer",
+                "GymEnvironments", "Raster", argumentParser, logging,
             ]),
         executable(
             "gym-agent",
             ["CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster", argumentParser]),
+        executable("gym-conformance", ["CommandLineSupport", "Conformance", argumentParser]),
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),

@@ -74,6 +74,13 @@ let package = Package(
         // Test support: golden trajectories, the built executables.
         .target(name: "TestSupport", dependencies: ["GymCore"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("GymCoreTests", ["GymCore"]),
+        .target(
+            name: "ServerTestSupport",
+            dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
+            path: "Tests/ServerTestSupport", swiftSettings: strict),
+        tests("GymProtocolTests", ["GymCore", "GymProtocol"]),
+        tests("GymServerTests", ["GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),

@@ -98,6 +98,13 @@ let package = Package(
         tests("Physics2DTests", ["Physics2D"]),
         tests("RasterTests", ["Raster"]),
         tests("FilmTests", ["Film", "Raster"]),
+        .target(
+            name: "ServerTestSupport",
+            dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
+            path: "Tests/ServerTestSupport", swiftSettings: strict),
+        tests("GymProtocolTests", ["GymCore", "GymProtocol"]),
+        tests("GymServerTests", ["GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),

@@ -63,7 +63,8 @@ let package = Package(
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
         library(
-            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
+            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams],
+            resources: ["ppo", "dqn", "td3", "sac"].map { .embedInCode("Presets/\($0).yml") }),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),

@@ -56,6 +56,7 @@ let package = Package(
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("Physics2D"),
         library("Raster"),
+        library("Film", ["Raster"]),
         library("GymEnvironments", ["GymCore", "Physics2D", "Raster"]),
 
         // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
@@ -70,12 +71,17 @@ let package = Package(
         library("CommandLineSupport", [argumentParser]),
         executable(
             "gym-server",
-            ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
+            [
+                "CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", "Raster",
+                argumentParser, logging,
+            ]),
         executable(
-            "gym-agent", ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", argumentParser]),
+            "gym-agent",
+            ["CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster", argumentParser]),
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+
         // What benchmarks run beside their peers; no part of the product.
         .executableTarget(
             name: "pong-bench", dependencies: ["GymCore", "GymEnvironments"], path: "Benchmarks/Pong",
@@ -86,6 +92,7 @@ let package = Package(
         tests("GymCoreTests", ["GymCore"]),
         tests("Physics2DTests", ["Physics2D"]),
         tests("RasterTests", ["Raster"]),
+        tests("FilmTests", ["Film", "Raster"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),

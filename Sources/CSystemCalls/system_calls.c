@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -87,6 +88,11 @@ ssize_t gym_receive(int socket, void *buffer, size_t size, int flags, int *descr
         }
     }
     return received;
+}
+
+int gym_peer_has_closed(int socket) {
+    struct pollfd poller = {.fd = socket, .events = POLLRDHUP};
+    return poll(&poller, 1, 0) > 0 && (poller.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
 int64_t gym_peer_user(int socket) {

@@ -25,10 +25,26 @@ public final class Connection {
     private let writer: RequestWriter
     private let decoder = ResponseDecoder()
     private var nextID: UInt64 = 1
-    /// Requests that were sent and whose answers are taken when they come, by id.
-    private var awaited: [UInt64: (ReceivedResponse) throws -> Void] = [:]
+    /// Answers that will come. There are few, and they come mostly in order.
+    private var awaited: [Awaited] = []
+    /// The answer that somebody waits for in ``exchange(_:handle:)``.
+    private var answer: (id: UInt64, message: Response)?
     /// Why nothing more will come.
     private var lossReason: String?
+
+    private struct Awaited {
+        let id: UInt64
+        var taker: Taker
+    }
+
+    /// Who takes an answer.
+    private enum Taker {
+        /// Who waits in ``exchange(_:handle:)``.
+        case caller
+        /// A batch whose step it is; it takes itself out of the list when it goes.
+        case environment(Unmanaged<RemoteVectorEnvironment>)
+        case nobody
+    }
 
     /// Seconds a server has for its first answer. One that needs longer is not a server of environments.
     private static let helloTimeout = 10.0
@@ -108,14 +124,14 @@ public final class Connection {
     ///
     /// - Throws: ``GymError/refused(_:)`` for unknown environments, options that cannot be taken, and limits.
     public func make(_ parameters: MakeParameters) throws -> RemoteVectorEnvironment {
+        reader.expectsDescriptor = parameters.transport == .sharedMemory
+        defer { reader.expectsDescriptor = false }
         guard case .make(let made) = try exchange(.make(parameters)) else { throw unexpected("make") }
         var memory: SharedMemory?
         if let layout = made.sharedMemory {
-            guard reader.passedDescriptor >= 0 else {
+            guard let descriptor = reader.takeDescriptor() else {
                 throw GymError.protocolViolation("the shared memory's descriptor did not come with the answer")
             }
-            let descriptor = UnixSocket(owning: reader.passedDescriptor)
-            reader.passedDescriptor = -1
             guard
                 layout.fits(
                     observationSpace: made.description.observationSpace, actionSpace: made.description.actionSpace,
@@ -157,17 +173,35 @@ public final class Connection {
 
     /// Sends a request and waits for its answer. What the answer points to is valid until the next exchange.
     func exchange(_ request: Request<BatchBuffer>, handle: UInt32 = 0) throws -> Response {
-        var answer: Response?
-        try send(request, handle: handle) { answer = $0.message }
-        while answer == nil { try readFrame() }
-        if case .error(let error)? = answer { throw GymError.refused(error) }
-        return answer!
+        let id = try send(request, handle: handle, taker: .caller)
+        while answer?.id != id { try readFrame() }
+        defer { answer = nil }
+        if case .error(let error) = answer!.message { throw GymError.refused(error) }
+        return answer!.message
     }
 
-    /// Sends a request; `completion` is called with its answer while some other call waits.
-    func send(
-        _ request: Request<BatchBuffer>, handle: UInt32, completion: @escaping (ReceivedResponse) throws -> Void
-    ) throws {
+    /// Sends a request for a step, whose answer the batch takes when it comes, whoever waits then.
+    func send(_ request: Request<BatchBuffer>, of environment: RemoteVectorEnvironment, handle: UInt32) throws {
+        _ = try send(request, handle: handle, taker: .environment(.passUnretained(environment)))
+    }
+
+    /// Has the next frame about a step of this handle in shared memory handed to the batch.
+    func awaitSharedStep(of environment: RemoteVectorEnvironment, handle: UInt32) {
+        awaited.append(
+            Awaited(id: Connection.sharedStepKey(handle), taker: .environment(.passUnretained(environment))))
+    }
+
+    /// The batch goes: what still comes for it is for nobody. Its handle is closed without waiting for the answer.
+    func abandon(_ environment: RemoteVectorEnvironment, handle: UInt32, isClosed: Bool) {
+        for index in awaited.indices {
+            if case .environment(let taker) = awaited[index].taker, taker.toOpaque() == Unmanaged.passUnretained(environment).toOpaque() {
+                awaited[index].taker = .nobody
+            }
+        }
+        if !isClosed { _ = try? send(.close, handle: handle, taker: .nobody) }
+    }
+
+    private func send(_ request: Request<BatchBuffer>, handle: UInt32, taker: Taker) throws -> UInt64 {
         if let lossReason { throw GymError.connectionLost(reason: lossReason) }
         let id = nextID
         nextID += 1
@@ -177,15 +211,15 @@ public final class Connection {
             throw GymError.refused(error)
         } catch {
             // What the server said before it closed explains more than the failed send.
-            while lossReason == nil, (try? readFrame()) != nil {}
+            do {
+                while lossReason == nil { try readFrame() }
+            } catch GymError.refused(let reason) where reason.isFatal {
+                throw GymError.refused(reason)
+            } catch {}
             throw lost("\(error)")
         }
-        awaited[id] = completion
-    }
-
-    /// Has the next frame about a step of this handle in shared memory handed to `completion`.
-    func awaitSharedStep(handle: UInt32, completion: @escaping (ReceivedResponse) throws -> Void) {
-        awaited[Connection.sharedStepKey(handle)] = completion
+        awaited.append(Awaited(id: id, taker: taker))
+        return id
     }
 
     /// Steps in shared memory are not requests: what the server has to say of them comes with id 0 and their handle.
@@ -211,12 +245,17 @@ public final class Connection {
             let response = try decoded { try decoder.decode(frame.body) }
             let isSharedStep = response.id == 0 && response.handle != 0
             let key = isSharedStep ? Connection.sharedStepKey(response.handle) : response.id
-            if let completion = awaited.removeValue(forKey: key) {
-                try completion(response)
+            if case .error(let error) = response.message, error.isFatal { lossReason = error.message }
+            if let index = awaited.firstIndex(where: { $0.id == key }) {
+                switch awaited.remove(at: index).taker {
+                case .caller: answer = (response.id, response.message)
+                case .environment(let taker): taker.takeUnretainedValue().take(response)
+                case .nobody: break
+                }
             } else if case .error(let error) = response.message {
-                throw error.isFatal ? lost(error.message) : GymError.refused(error)
+                throw GymError.refused(error)
             } else {
-                throw GymError.protocolViolation("a response to request \(response.id), which is not awaited")
+                throw violation("a response to request \(response.id), which is not awaited")
             }
         case .notice:
             switch try decoded({ try decoder.decodeNotice(frame.body) }) {
@@ -225,24 +264,32 @@ public final class Connection {
             case .unknown: break
             }
         case .request:
-            throw GymError.protocolViolation("the server sent a request")
+            throw violation("the server sent a request")
         }
     }
 
-    /// Whether the server has gone, asked without waiting: for those who wait on something other than the socket.
+    /// Finds out whether the server has gone, without waiting: for those who wait on something other than the socket.
+    ///
+    /// - Throws: ``GymError`` when it has.
     func checkAlive() throws {
-        var byte: UInt8 = 0
-        let peeked = recv(socket.descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
-        if peeked == 0 { throw lost("the server closed it") }
-        if peeked < 0 && errno != EAGAIN && errno != EINTR { throw lost("\(SystemError("receive"))") }
+        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+        guard socket.peerHasClosed else { return }
+        // What it said before it closed explains more. The end of the stream throws.
+        while true { try readFrame() }
     }
 
     private func decoded<Result>(_ decode: () throws -> Result) throws -> Result {
         do {
             return try decode()
         } catch let error as WireError {
-            throw GymError.protocolViolation(error.message)
+            throw violation(error.message)
         }
+    }
+
+    /// After a server has broken the protocol, nothing that it says can be relied on.
+    private func violation(_ message: String) -> GymError {
+        lossReason = lossReason ?? "the server broke the protocol: \(message)"
+        return .protocolViolation(message)
     }
 
     private func lost(_ reason: String) -> GymError {

@@ -11,7 +11,8 @@ public enum GymError: Error, Sendable {
     case versionMismatch(path: String, message: String)
     /// The connection ended: the server died, was stopped, or closed it.
     case connectionLost(reason: String)
-    /// The server refused a request; unless the error is fatal, nothing happened.
+    /// The server refused a request, or the connection. Unless the error is fatal, nothing happened; if it is, the
+    /// connection is lost.
     case refused(WireError)
     /// The server's answer makes no sense.
     case protocolViolation(String)
@@ -31,11 +32,14 @@ extension GymError: CustomStringConvertible {
             "what listens at unix:\(path) is not a gym.v1 server: \(reason)"
         case .versionMismatch(let path, let message):
             "the server at unix:\(path) speaks another version: \(message); use a server and a client of the same release"
-        case .connectionLost(let reason): "the connection to the server is lost: \(reason)"
+        case .connectionLost(let reason):
+            "the connection to the server is lost: \(reason); connect again, and make the environments anew"
         case .refused(let error): error.message
-        case .protocolViolation(let message): "the server broke the protocol: \(message)"
+        case .protocolViolation(let message):
+            "the server broke the protocol: \(message); report it to the server's makers"
         case .environmentFaults(let faults):
             faults.map { "environment \($0.index) failed: \($0.message)" }.joined(separator: "; ")
+                + "; the others have stepped; autoreset or a reset starts these anew"
         case .closed: "the environments are closed; make new ones"
         }
     }

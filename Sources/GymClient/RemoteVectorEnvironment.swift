@@ -28,7 +28,7 @@ public final class RemoteVectorEnvironment {
     public let actions: BatchBuffer
     /// The results of the last reset or step. They stay what they are until the step after the next; with the socket,
     /// until the next.
-    public var results: StepBuffers { buffers[current] }
+    public private(set) var results: StepBuffers
     /// `info` of the last reset or step, when it was wanted.
     public private(set) var info: [InfoColumn] = []
     /// Under same-step autoreset, `info` of the steps that ended an episode, one row for each of them.
@@ -37,15 +37,14 @@ public final class RemoteVectorEnvironment {
     private let handle: UInt32
     private let connection: Connection
     private let memory: SharedMemory?
-    private let buffers: [StepBuffers]
-    private var current = 0
+    /// Where steps in shared memory leave their results, in turns.
+    private let sharedSets: [StepBuffers]
+    /// Where results go that come by socket: those of resets, with shared memory too.
+    private let ownBuffers: StepBuffers
     private var sequence: UInt32 = 0
     private var isStepPending = false
-    private var pendingFaults: [EnvironmentFault] = []
-    private var pendingError: WireError?
-    private var received: [UInt32] = []
+    private var pendingError: GymError?
     private var isClosed = false
-    private var completeStep: ((ReceivedResponse) throws -> Void)!
 
     /// Seconds between looks whether the server still lives, while waiting in shared memory.
     private static let livenessInterval = 0.1
@@ -61,20 +60,17 @@ public final class RemoteVectorEnvironment {
         self.memory = memory
         let observationSpace = made.description.observationSpace
         let actionSpace = made.description.actionSpace
-        if let memory {
-            actions = memory.actions(of: actionSpace, count: made.count)
-            buffers = (0..<2).map { memory.results($0, observationSpace: observationSpace, count: made.count) }
-        } else {
-            actions = BatchBuffer(space: actionSpace, count: made.count)
-            buffers = [StepBuffers(observationSpace: observationSpace, count: made.count)]
-        }
-        // Made once, so that a step does not allocate a closure.
-        completeStep = { [unowned self] response in try take(response) }
+        actions =
+            memory?.actions(of: actionSpace, count: made.count) ?? BatchBuffer(space: actionSpace, count: made.count)
+        sharedSets =
+            memory.map { memory in
+                (0..<2).map { memory.results($0, observationSpace: observationSpace, count: made.count) }
+            } ?? []
+        ownBuffers = StepBuffers(observationSpace: observationSpace, count: made.count)
+        results = ownBuffers
     }
 
-    deinit {
-        if !isClosed && !isStepPending { try? close() }
-    }
+    deinit { connection.abandon(self, handle: handle, isClosed: isClosed) }
 
     // MARK: Episodes
 
@@ -97,17 +93,16 @@ public final class RemoteVectorEnvironment {
         parameters.options = options
         parameters.wantsInfo = wantsInfo
         guard case .reset(let reset) = try exchange(.reset(parameters)) else { throw connection.unexpected("reset") }
-        if memory == nil {
-            try violation {
-                try reset.observation.copy(
-                    into: results.observation, field: "observation", code: .malformedMessage)
-            }
+        try violation {
+            try reset.observation.copy(into: ownBuffers.observation, field: "observation", code: .malformedMessage)
         }
-        for row in 0..<count where mask?[row] ?? true {
-            results.rewards[row] = 0
-            results.terminated[row] = 0
-            results.truncated[row] = 0
+        for row in 0..<count {
+            let isReset = mask?[row] ?? true
+            ownBuffers.rewards[row] = isReset ? 0 : results.rewards[row]
+            ownBuffers.terminated[row] = isReset ? 0 : results.terminated[row]
+            ownBuffers.truncated[row] = isReset ? 0 : results.truncated[row]
         }
+        results = ownBuffers
         info = reset.info
         if !reset.faults.isEmpty { throw GymError.environmentFaults(reset.faults) }
         return reset.effectiveSeeds
@@ -131,7 +126,7 @@ public final class RemoteVectorEnvironment {
             memory.wantsInfo = wantsInfo
             memory.request.ring(sequence)
         } else {
-            try connection.send(.step(actions, wantsInfo: wantsInfo), handle: handle, completion: completeStep)
+            try connection.send(.step(actions, wantsInfo: wantsInfo), of: self, handle: handle)
         }
         isStepPending = true
     }
@@ -139,10 +134,12 @@ public final class RemoteVectorEnvironment {
     /// Waits for the results of the step that ``sendStep(wantsInfo:)`` began.
     public func receiveStep() throws {
         precondition(isStepPending, "no step of this batch is under way; send one first")
-        if let memory {
-            try waitForSharedResults(in: memory)
-        } else {
+        do {
+            if let memory { try waitForSharedResults(in: memory) }
             while isStepPending { try connection.readFrame() }
+        } catch {
+            isStepPending = false
+            throw error
         }
         try throwPending()
     }
@@ -155,55 +152,61 @@ public final class RemoteVectorEnvironment {
             try connection.checkAlive()
         }
         let status = memory.status
-        if status != .failed { current = Int(sequence &- 1) & 1 }
         switch status {
-        case .done: isStepPending = false
-        case .frameFollows, .failed:
-            connection.awaitSharedStep(handle: handle, completion: completeStep)
-            while isStepPending { try connection.readFrame() }
-        case .closed:
+        case .done:
+            results = sharedSets[Int(sequence &- 1) & 1]
+            info = []
+            finalInfo = []
             isStepPending = false
+        case .frameFollows, .failed:
+            if status == .frameFollows { results = sharedSets[Int(sequence &- 1) & 1] }
+            connection.awaitSharedStep(of: self, handle: handle)
+        case .closed:
             isClosed = true
+            try connection.checkAlive()
             throw GymError.connectionLost(reason: "the server closed the environments")
         }
     }
 
-    /// Takes the answer to a step, or what follows a step in shared memory.
-    private func take(_ response: ReceivedResponse) throws {
+    /// Takes the answer to a step, or what follows a step in shared memory. What is wrong with it is for whoever
+    /// receives the step, who need not be the one who reads now.
+    func take(_ response: ReceivedResponse) {
         isStepPending = false
-        switch response.message {
-        case .step(let step):
-            if memory == nil {
-                try violation { try step.copy(into: results, hasFinalObservations: autoreset == .sameStep) }
+        do {
+            switch response.message {
+            case .step(let step):
+                if memory == nil {
+                    try violation { try step.copy(into: results, hasFinalObservations: autoreset == .sameStep) }
+                }
+                try takeExtras(of: step)
+            case .error(let error): pendingError = .refused(error)
+            default: pendingError = connection.unexpected("step")
             }
-            try takeExtras(of: step)
-        case .error(let error): pendingError = error
-        default: throw connection.unexpected("step")
+        } catch {
+            pendingError = error as? GymError ?? .protocolViolation("\(error)")
         }
     }
 
     private func takeExtras(of step: ReceivedStep) throws {
-        info = try step.info()
-        finalInfo = try step.finalInfo()
-        pendingFaults = step.faults
+        try violation {
+            info = try step.info()
+            finalInfo = try step.finalInfo()
+        }
+        let faults = step.faults
+        if !faults.isEmpty { pendingError = .environmentFaults(faults) }
     }
 
     private func throwPending() throws {
-        if let error = pendingError {
-            pendingError = nil
-            throw GymError.refused(error)
-        }
-        if !pendingFaults.isEmpty {
-            defer { pendingFaults = [] }
-            throw GymError.environmentFaults(pendingFaults)
-        }
+        guard let error = pendingError else { return }
+        pendingError = nil
+        throw error
     }
 
     // MARK: Some environments at a time
 
     /// Steps some environments without waiting; their rows of ``actions`` are sent.
     public func send(environments: [Int]) throws {
-        guard case .sent = try exchange(.send(environments: environments.map(UInt32.init), actions)) else {
+        guard case .sent = try exchange(.send(environments: try indices(environments), actions)) else {
             throw connection.unexpected("send")
         }
     }
@@ -226,7 +229,7 @@ public final class RemoteVectorEnvironment {
 
     /// Pictures of the given environments, in the mode that they were made with.
     public func render(environments: [Int] = [0]) throws -> [Rendering] {
-        guard case .render(let renderings) = try exchange(.render(environments: environments.map(UInt32.init))) else {
+        guard case .render(let renderings) = try exchange(.render(environments: try indices(environments))) else {
             throw connection.unexpected("render")
         }
         return renderings
@@ -236,7 +239,7 @@ public final class RemoteVectorEnvironment {
     ///
     /// - Parameter environments: which ones; empty: all.
     public func states(of environments: [Int] = []) throws -> [[UInt8]] {
-        guard case .states(let states) = try exchange(.getState(environments: environments.map(UInt32.init))) else {
+        guard case .states(let states) = try exchange(.getState(environments: try indices(environments))) else {
             throw connection.unexpected("get state")
         }
         return states
@@ -244,7 +247,7 @@ public final class RemoteVectorEnvironment {
 
     /// Puts environments into states that ``states(of:)`` returned; they go on exactly.
     public func restore(_ states: [[UInt8]], environments: [Int] = []) throws {
-        let request = Request<BatchBuffer>.setState(environments: environments.map(UInt32.init), states: states)
+        let request = Request<BatchBuffer>.setState(environments: try indices(environments), states: states)
         guard case .stateSet = try exchange(request) else { throw connection.unexpected("set state") }
     }
 
@@ -270,10 +273,20 @@ public final class RemoteVectorEnvironment {
     public func close() throws {
         if isClosed { return }
         if isStepPending { try? receiveStep() }
+        if isClosed { return }
         isClosed = true
         guard case .closed = try connection.exchange(.close, handle: handle) else {
             throw connection.unexpected("close")
         }
+    }
+
+    /// - Throws: ``GymError/refused(_:)`` for environments that there are not: their rows could not even be read here.
+    private func indices(_ environments: [Int]) throws -> [UInt32] {
+        if let bad = environments.first(where: { !(0..<count).contains($0) }) {
+            throw GymError.refused(
+                WireError(.invalidArgument, "environment \(bad) does not exist; there are \(count), from 0 on"))
+        }
+        return environments.map(UInt32.init)
     }
 
     private func exchange(_ request: Request<BatchBuffer>) throws -> Response {

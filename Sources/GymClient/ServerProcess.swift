@@ -15,6 +15,8 @@ public final class ServerProcess {
 
     /// Seconds a server has to say that it listens.
     private static let startTimeout = 20.0
+    /// Seconds a server has to end when told to, before it is killed.
+    private static let endTimeout = 10.0
 
     /// Starts a server and waits until clients can connect.
     ///
@@ -59,6 +61,9 @@ public final class ServerProcess {
         guard process.isRunning || FileManager.default.fileExists(atPath: folder.path) else { return }
         try? input.fileHandleForWriting.close()
         if process.isRunning { process.terminate() }
+        let deadline = Date().addingTimeInterval(ServerProcess.endTimeout)
+        while process.isRunning && deadline.timeIntervalSinceNow > 0 { usleep(1_000) }
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         process.waitUntilExit()
         try? FileManager.default.removeItem(at: folder)
     }

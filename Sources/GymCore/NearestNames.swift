@@ -1,5 +1,7 @@
 /// The names most like a misspelt one, best first: at most three, none that differ in more than half their letters.
 public func nearestNames(to name: String, in names: [String]) -> [String] {
+    // What is far longer than any name is not a misspelt one, and comparing it would take as long as someone wants.
+    guard name.utf8.count <= 256 else { return [] }
     let wanted = name.lowercased()
     return
         names

@@ -23,6 +23,8 @@ public final class StepBuffers: @unchecked Sendable {
     public let infos: UnsafeMutableBufferPointer<[InfoEntry]>
     /// Under same-step autoreset, `info` of the steps that ended an episode; filled when asked for.
     public let finalInfos: UnsafeMutableBufferPointer<[InfoEntry]>
+    /// Whether any row has `info`, of this step or of an episode that ended.
+    public var hasInfo: Bool { infos.contains { !$0.isEmpty } || finalInfos.contains { !$0.isEmpty } }
 
     private let owned: [UnsafeMutableRawPointer]
 

@@ -23,6 +23,13 @@ final class Arena {
     /// What is kept between messages; larger blocks go back to the heap.
     private static let keptBytes = 1 << 20
 
+    /// The most that decoding a frame may take.
+    ///
+    /// protobuf-c turns two bytes of an empty part into over a hundred. So that every message within the default limits
+    /// can be decoded (seeds for 65,536 environments are the worst, with some 10 MB out of 0.2), small ones are allowed
+    /// a fixed amount, and large ones, which are mostly tensors, a multiple of their size.
+    static func decodingLimit(bodySize: Int) -> Int { 16 * bodySize + (16 << 20) }
+
     init(limit: Int = .max) {
         self.limit = limit
         allocator = .allocate(capacity: 1)
@@ -54,8 +61,8 @@ final class Arena {
 
     /// Memory of the given size, aligned to 16 bytes; `nil` past the limit.
     func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
-        let rounded = (size + 15) & ~15
-        guard size >= 0, rounded >= size, total + rounded <= limit else { return nil }
+        let rounded = (size &+ 15) & ~15
+        guard size >= 0, rounded >= size, rounded <= limit - total else { return nil }
         if blocks.isEmpty || used + rounded > blocks[blocks.count - 1].size {
             let blockSize = max(rounded, max(4096, 2 * (blocks.last?.size ?? 0)))
             blocks.append(Block(start: .allocate(byteCount: blockSize, alignment: 16), size: blockSize))

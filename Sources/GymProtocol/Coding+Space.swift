@@ -4,6 +4,19 @@ import GymCore
 typealias CSpace = Gym__V1__Space
 
 extension Arena {
+    /// The space of `count` members side by side. Boxes of images have the same bounds everywhere, and are sent without
+    /// writing these out for all members.
+    func batchedSpace(_ space: Space, _ count: Int) -> UnsafeMutablePointer<CSpace> {
+        guard case .box(let box) = space, let low = box.low.uniformScalar, let high = box.high.uniformScalar else {
+            return self.space(space.batched(count))
+        }
+        let message = self.space(.box(Box(low: low, high: high)))
+        let shape = [count] + box.shape
+        message.pointee.box.pointee.n_shape = shape.count
+        message.pointee.box.pointee.shape = numbers(shape.map(UInt32.init))
+        return message
+    }
+
     func space(_ space: Space) -> UnsafeMutablePointer<CSpace> {
         let message = message(gym__v1__space__init)
         func dimensions(_ shape: [Int]) -> (Int, UnsafeMutablePointer<UInt32>) {
@@ -146,7 +159,8 @@ extension Space {
             let starts =
                 part.n_start == 0
                 ? [Int](repeating: 0, count: counts.count) : (0..<part.n_start).map { Int(part.start[$0]) }
-            guard counts.count == Tensor.count(of: shape), starts.count == counts.count, counts.allSatisfy({ $0 >= 1 })
+            guard counts.count == Tensor.count(of: shape), starts.count == counts.count,
+                zip(counts, starts).allSatisfy({ $0 >= 1 && !$0.addingReportingOverflow($1).overflow })
             else { throw WireError.malformed("a multi-discrete space's parts do not fit its shape \(shape)") }
             self = .multiDiscrete(counts: counts, starts: starts, shape: shape)
         case GYM__V1__SPACE__SPACE_MULTI_BINARY:

@@ -127,12 +127,14 @@ extension Tensor {
         guard let message else { throw WireError.malformed("a tensor is missing") }
         let dtype = try DType(message.pointee.dtype)
         let shape = (0..<message.pointee.n_shape).map { Int(message.pointee.shape[$0]) }
+        // Extents of 0 are left out at first: what is counted over a part of the shape must not overflow either.
         var bytes = dtype.size
-        for extent in shape {
+        for extent in shape where extent > 0 {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: extent)
             if overflow { throw WireError.malformed("a tensor's shape \(shape) is too large") }
             bytes = product
         }
+        if shape.contains(0) { bytes = 0 }
         guard message.pointee.data.len == bytes else {
             throw WireError.malformed(
                 "a \(dtype.name) tensor of shape \(shape) takes \(bytes) bytes, \(message.pointee.data.len) came")
@@ -154,7 +156,9 @@ extension Value {
             guard let graph = message.pointee.graph else { throw WireError.malformed("a graph is missing") }
             let edges = graph.pointee.edges == nil ? nil : try Tensor(graph.pointee.edges)
             let links = graph.pointee.edge_links == nil ? nil : try Tensor(graph.pointee.edge_links)
-            if let links, links.dtype != .int64 { throw WireError.malformed("a graph's edge_links have to be INT64") }
+            if let links, links.dtype != .int64 || links.shape.count != 2 || links.shape[1] != 2 {
+                throw WireError.malformed("a graph's edge_links have to be INT64 of shape (edges, 2)")
+            }
             self = .graph(nodes: try Tensor(graph.pointee.nodes), edges: edges, edgeLinks: links?.elements() ?? [])
         case GYM__V1__VALUE__VALUE_ONE_OF:
             guard let oneOf = message.pointee.one_of else { throw WireError.malformed("a one_of is missing") }

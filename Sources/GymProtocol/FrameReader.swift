@@ -48,9 +48,10 @@ public final class FrameReader {
     public var maxBody: Int
     /// Bytes read since the start.
     public private(set) var bytesReceived: UInt64 = 0
-    /// A descriptor that came with the frames read so far; -1: none. Whoever takes it sets it to -1.
-    public var passedDescriptor: Int32 = -1
+    /// Whether a descriptor may come with the next frames; when not, the system closes what comes.
+    public var expectsDescriptor = false
 
+    private var passedDescriptor: Int32 = -1
     private let socket: UnixSocket
     private let kinds: [FrameKind]
     private var buffer: UnsafeMutableRawBufferPointer
@@ -73,11 +74,15 @@ public final class FrameReader {
 
     deinit {
         buffer.deallocate()
-        if passedDescriptor >= 0 { _ = UnixSocket(owning: passedDescriptor) }
+        _ = takeDescriptor()
     }
 
-    /// Whether bytes of another frame are here already.
-    public var hasBufferedBytes: Bool { end > start }
+    /// The descriptor that came with the frames read so far.
+    public func takeDescriptor() -> UnixSocket? {
+        guard passedDescriptor >= 0 else { return nil }
+        defer { passedDescriptor = -1 }
+        return UnixSocket(owning: passedDescriptor)
+    }
 
     /// The next frame, or `nil` when the peer has closed between two frames.
     ///
@@ -101,7 +106,9 @@ public final class FrameReader {
         while end - start < count {
             if end == buffer.count { makeRoom(for: count) }
             let free = UnsafeMutableRawBufferPointer(rebasing: buffer[end...])
-            let received = try socket.receive(into: free, passedDescriptor: &passedDescriptor)
+            let received =
+                expectsDescriptor
+                ? try socket.receive(into: free, passedDescriptor: &passedDescriptor) : try socket.receive(into: free)
             if received == 0 {
                 if atBoundary && end == start { return false }
                 throw WireError(

@@ -35,13 +35,17 @@ final class FrameWriter {
 
     /// From this size on, bytes are sent from where they lie. Copying less is cheaper than another piece to send.
     private static let externalSize = 1024
+    private static let initialCapacity = 4 << 10
+    /// What is kept between frames; a connection that once sent a large frame does not hold its memory for ever.
+    private static let keptCapacity = 1 << 20
 
     init(_ socket: UnixSocket) {
         self.socket = socket
         sink = .allocate(capacity: 1)
         sink.initialize(
             to: Sink(
-                scratch: .allocate(byteCount: 4096, alignment: 16), scratchCapacity: 4096,
+                scratch: .allocate(byteCount: FrameWriter.initialCapacity, alignment: 16),
+                scratchCapacity: FrameWriter.initialCapacity,
                 segments: .allocate(capacity: 16), segmentCapacity: 16))
         sink.pointee.base.append = { buffer, count, bytes in
             guard count > 0 else { return }
@@ -78,6 +82,20 @@ final class FrameWriter {
                 "the message takes \(length) bytes; frames on this connection have at most \(maxBody)")
         }
         sink.pointee.scratch.storeBytes(of: UInt32(length).littleEndian, as: UInt32.self)
+        if descriptor < 0 && sink.pointee.segmentCount == 1 {
+            try socket.send(UnsafeRawBufferPointer(start: sink.pointee.scratch, count: sink.pointee.total))
+        } else {
+            try sendPieces(passing: descriptor)
+        }
+        bytesSent += UInt64(length + FrameHeader.size)
+        if sink.pointee.scratchCapacity > FrameWriter.keptCapacity {
+            sink.pointee.scratch.deallocate()
+            sink.pointee.scratch = .allocate(byteCount: FrameWriter.initialCapacity, alignment: 16)
+            sink.pointee.scratchCapacity = FrameWriter.initialCapacity
+        }
+    }
+
+    private func sendPieces(passing descriptor: Int32) throws {
         try withUnsafeTemporaryAllocation(of: iovec.self, capacity: sink.pointee.segmentCount) { pieces in
             for index in 0..<sink.pointee.segmentCount {
                 let segment = sink.pointee.segments[index]
@@ -87,7 +105,6 @@ final class FrameWriter {
             }
             try socket.send(pieces, passing: descriptor)
         }
-        bytesSent += UInt64(length + FrameHeader.size)
     }
 
     private static func append(_ bytes: UnsafeRawPointer, _ count: Int, to sink: UnsafeMutablePointer<Sink>) {

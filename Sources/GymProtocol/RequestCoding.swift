@@ -187,13 +187,15 @@ public final class RequestDecoder {
     /// A decoder.
     public init() {}
 
+    /// Lets go of the last request, and of memory beyond what usual messages take.
+    public func release() { arena.reset() }
+
     /// Decodes the body of a request frame.
     ///
     /// - Throws: ``WireError``; with it comes the request's id, 0 when not even that could be read.
     public func decode(_ body: UnsafeRawBufferPointer) throws(RequestError) -> ReceivedRequest {
         arena.reset()
-        // protobuf-c turns two bytes of an empty part into some sixty: enough for honest messages, not for bombs.
-        arena.limit = 8 * body.count + (64 << 10)
+        arena.limit = Arena.decodingLimit(bodySize: body.count)
         guard isSafelyNested(body, as: RequestDecoder.descriptor.base.descriptor),
             let message = gym__v1__request__unpack(
                 arena.allocator, body.count, body.baseAddress?.assumingMemoryBound(to: UInt8.self))

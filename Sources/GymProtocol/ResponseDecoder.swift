@@ -21,7 +21,7 @@ public final class ResponseDecoder {
     /// - Throws: ``WireError`` when it is not a response.
     public func decode(_ body: UnsafeRawBufferPointer) throws -> ReceivedResponse {
         arena.reset()
-        arena.limit = 8 * body.count + (1 << 20)
+        arena.limit = Arena.decodingLimit(bodySize: body.count)
         guard isSafelyNested(body, as: ResponseDecoder.descriptor.base.descriptor),
             let message = gym__v1__response__unpack(
                 arena.allocator, body.count, body.baseAddress?.assumingMemoryBound(to: UInt8.self))
@@ -33,7 +33,7 @@ public final class ResponseDecoder {
     /// Decodes the body of a notice frame.
     public func decodeNotice(_ body: UnsafeRawBufferPointer) throws -> Notice {
         arena.reset()
-        arena.limit = 8 * body.count + (1 << 20)
+        arena.limit = Arena.decodingLimit(bodySize: body.count)
         guard
             let message = gym__v1__notice__unpack(
                 arena.allocator, body.count, body.baseAddress?.assumingMemoryBound(to: UInt8.self))

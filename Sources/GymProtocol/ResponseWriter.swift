@@ -172,8 +172,8 @@ public final class ResponseWriter {
             let action = made.description.actionSpace
             part.pointee.observation_space = arena.space(observation)
             part.pointee.action_space = arena.space(action)
-            part.pointee.batched_observation_space = arena.space(observation.batched(made.count))
-            part.pointee.batched_action_space = arena.space(action.batched(made.count))
+            part.pointee.batched_observation_space = arena.batchedSpace(observation, made.count)
+            part.pointee.batched_action_space = arena.batchedSpace(action, made.count)
             part.pointee.autoreset = Gym__V1__AutoresetMode(rawValue: UInt32(made.autoreset.rawValue))
             part.pointee.transport = Gym__V1__Transport(rawValue: UInt32(made.transport.rawValue))
             part.pointee.max_episode_steps = UInt64(made.maxEpisodeSteps ?? 0)

@@ -35,12 +35,11 @@ public final class UnixSocket: Sendable {
     /// A socket at `path` that listens, open to its owner only.
     public static func listen(at path: String, backlog: Int32 = 1024) throws -> UnixSocket {
         let socket = try open()
-        // The socket file takes its mode at bind; setting it after would leave a moment in which others can connect.
-        let mask = umask(0o177)
+        // The file takes over the socket's own mode at bind; setting it after would leave a moment in which others can
+        // connect, and the process's umask is not this function's to change.
+        guard fchmod(socket.descriptor, 0o600) == 0 else { throw SystemError("fchmod of a socket") }
         let status = try withAddress(path) { address, length in bind(socket.descriptor, address, length) }
-        let error = errno
-        umask(mask)
-        guard status == 0 else { throw SystemError("bind \(path)", error) }
+        guard status == 0 else { throw SystemError("bind \(path)") }
         guard Glibc.listen(socket.descriptor, backlog) == 0 else { throw SystemError("listen \(path)") }
         return socket
     }
@@ -54,6 +53,9 @@ public final class UnixSocket: Sendable {
 
     /// Ends both directions; whoever waits on either end wakes.
     public func shutdown() { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
+
+    /// Ends sending only: the other end sees that nothing more will come.
+    public func shutdownSending() { _ = Glibc.shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// Ends receiving only: what waits here wakes, and what was sent still arrives.
     public func shutdownReceiving() { _ = Glibc.shutdown(descriptor, Int32(SHUT_RD)) }
@@ -73,6 +75,20 @@ public final class UnixSocket: Sendable {
         }
     }
 
+    /// Whether the other end has closed, also when bytes that it sent before are still here.
+    public var peerHasClosed: Bool { gym_peer_has_closed(descriptor) != 0 }
+
+    /// Receives at most `buffer.count` bytes; 0 when the other end has closed. Descriptors that come along are closed
+    /// by the system.
+    public func receive(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+        while true {
+            let received = recv(descriptor, buffer.baseAddress!, buffer.count, 0)
+            if received >= 0 { return received }
+            let error = errno
+            if error != EINTR { throw SystemError("receive", error) }
+        }
+    }
+
     /// Receives at most `buffer.count` bytes; 0 when the other end has closed.
     ///
     /// - Parameter passedDescriptor: set when a descriptor came along; the caller closes it.
@@ -87,6 +103,19 @@ public final class UnixSocket: Sendable {
             }
             guard received >= 0 else { throw SystemError("receive", Int32(-received)) }
             return received
+        }
+    }
+
+    /// Sends all bytes.
+    func send(_ bytes: UnsafeRawBufferPointer) throws {
+        var start = 0
+        while start < bytes.count {
+            let sent = Glibc.send(
+                descriptor, bytes.baseAddress! + start, bytes.count - start, Int32(MSG_NOSIGNAL))
+            let error = errno
+            if sent < 0 && error == EINTR { continue }
+            guard sent >= 0 else { throw SystemError("send", error) }
+            start += sent
         }
     }
 

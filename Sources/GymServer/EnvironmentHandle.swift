@@ -1,10 +1,10 @@
-import Dispatch
 import GymCore
 import GymProtocol
 
 /// A batch of environments that a connection has made, and what is done with it.
 ///
-/// All of this runs on one thread at a time; the session and the shared-memory worker see to that with ``monitor``.
+/// All of this runs on one thread at a time. Requests come one after the other; ``monitor`` keeps them apart from steps
+/// in shared memory.
 final class EnvironmentHandle: @unchecked Sendable {
     let id: UInt32
     let environment: any VectorEnvironment
@@ -14,23 +14,31 @@ final class EnvironmentHandle: @unchecked Sendable {
     /// The actions as received, or copied from shared memory: nobody else can write here.
     let actions: BatchBuffer
     let sharedMemory: SharedMemory?
-    /// Guards the batch between the session's thread and the handle's own.
+    /// Keeps requests apart from steps in shared memory.
     let monitor = Monitor()
-
     /// The results of the last reset or step.
-    var buffers: StepBuffers { bufferSets[currentSet] }
+    private(set) var buffers: StepBuffers
 
-    private let bufferSets: [StepBuffers]
-    private var currentSet = 0
+    /// Where steps in shared memory go, in turns.
+    private let sharedSets: [StepBuffers]
+    /// Where resets go: with shared memory, not to a set that the client may still be reading.
+    private let ownBuffers: StepBuffers
     private let sharedActions: BatchBuffer?
     private let actionCheckers: [(leaf: Int, checker: LeafChecker)]
     private let raggedActionSpaces: [(leaf: Int, space: Space)]
+    /// Whether threads can step rows of one batch at the same time: not where results are kept in one array.
     private let canSplit: Bool
+    /// Whether, moreover, actions of some rows can be taken over while others step.
+    private let stepsApart: Bool
     private let threads: Int
     private var secondsPerRow = 0.0
     private var samplers: [SpaceKind: SpaceSampler] = [:]
-    private lazy var asynchronous = AsynchronousSteps(self)
-    private var usesAsynchronous = false
+    private var team: StepTeam?
+    /// Which rows were sent an action and not received yet; empty until something is sent.
+    private var isPending: [Bool] = []
+    private var pendingCount = 0
+    /// Where rows cannot be stepped beside each other, those that were sent; they are stepped when received.
+    private var deferredRows: [Int] = []
 
     /// From this much work on, a batch is divided among threads. Below it waking them costs more than they bring.
     private static let splitSeconds = 200e-6
@@ -49,13 +57,13 @@ final class EnvironmentHandle: @unchecked Sendable {
         let actionSpace = environment.actionSpace
         let count = environment.count
         actions = BatchBuffer(space: actionSpace, count: count)
-        if let sharedMemory {
-            sharedActions = sharedMemory.actions(of: actionSpace, count: count)
-            bufferSets = (0..<2).map { sharedMemory.results($0, observationSpace: observationSpace, count: count) }
-        } else {
-            sharedActions = nil
-            bufferSets = [StepBuffers(observationSpace: observationSpace, count: count)]
-        }
+        ownBuffers = StepBuffers(observationSpace: observationSpace, count: count)
+        buffers = ownBuffers
+        sharedActions = sharedMemory?.actions(of: actionSpace, count: count)
+        sharedSets =
+            sharedMemory.map { memory in
+                (0..<2).map { memory.results($0, observationSpace: observationSpace, count: count) }
+            } ?? []
         let leaves = actionSpace.leaves.enumerated()
         actionCheckers = leaves.compactMap { index, leaf in
             (parameters.passesOutOfBounds ? LeafChecker(finiteMembersOf: leaf.space) : LeafChecker(leaf.space))
@@ -65,6 +73,7 @@ final class EnvironmentHandle: @unchecked Sendable {
             if case .ragged(let space) = leaf.leaf { (index, space) } else { nil }
         }
         canSplit = observationSpace.tensorLayouts != nil
+        stepsApart = canSplit && actionSpace.tensorLayouts != nil
     }
 
     // MARK: Resetting
@@ -95,12 +104,19 @@ final class EnvironmentHandle: @unchecked Sendable {
         let rows = (0..<count).filter { parameters.mask?[$0] ?? true }
         if parameters.wantsInfo {
             // Environments that are not reset have nothing to tell.
-            for row in 0..<count { buffers.infos[row] = [] }
+            for row in 0..<count { ownBuffers.infos[row] = [] }
         }
         do {
-            return try environment.reset(
+            let report = try environment.reset(
                 rows: rows, seeds: seeds.isEmpty ? [] : rows.map { seeds[$0] }, options: parameters.options,
-                wantsInfo: parameters.wantsInfo, into: buffers)
+                wantsInfo: parameters.wantsInfo, into: ownBuffers)
+            if buffers !== ownBuffers, let mask = parameters.mask {
+                for row in 0..<count where !mask[row] {
+                    ownBuffers.observation.copyRow(row, from: buffers.observation, row: row)
+                }
+            }
+            buffers = ownBuffers
+            return report
         } catch let error as OptionError {
             throw WireError(
                 .invalidOption, error.description,
@@ -119,46 +135,45 @@ final class EnvironmentHandle: @unchecked Sendable {
         let rows = 0..<environment.count
         try requireReset(of: rows)
         try checkActions(of: rows)
+        guard canSplit && threads > 1 && rows.count > 1 && !wantsInfo else {
+            return environment.step(rows: rows, actions: actions, wantsInfo: wantsInfo, into: buffers)
+        }
+        let parts = secondsPerRow * Double(rows.count) > EnvironmentHandle.splitSeconds ? min(threads, rows.count) : 1
         let start = monotonicSeconds()
+        // Each row is one environment with a generator of its own, so the results do not depend on the division.
         let faults =
-            canSplit && !wantsInfo && threads > 1 && secondsPerRow * Double(rows.count) > EnvironmentHandle.splitSeconds
-            ? stepInParts() : environment.step(rows: rows, actions: actions, wantsInfo: wantsInfo, into: buffers)
+            parts > 1
+            ? try startedTeam().stepAll(rows, parts: parts, into: buffers)
+            : environment.step(rows: rows, actions: actions, wantsInfo: false, into: buffers)
         // Work is what all threads did together; a smoothed figure does not flap between the two ways.
-        let seconds = (monotonicSeconds() - start) / Double(rows.count)
+        let seconds = (monotonicSeconds() - start) * Double(parts) / Double(rows.count)
         secondsPerRow = secondsPerRow == 0 ? seconds : 0.9 * secondsPerRow + 0.1 * seconds
         return faults
     }
 
-    /// Divides the rows among threads. Each row is one environment with a generator of its own, so that the results
-    /// are the same however they are divided.
-    private func stepInParts() -> [EnvironmentFault] {
-        let count = environment.count
-        let parts = min(threads, count)
-        nonisolated(unsafe) var faults = [[EnvironmentFault]](repeating: [], count: parts)
-        faults.withUnsafeMutableBufferPointer { slots in
-            nonisolated(unsafe) let slots = slots
-            DispatchQueue.concurrentPerform(iterations: parts) { part in
-                slots[part] = environment.step(
-                    rows: (count * part / parts)..<(count * (part + 1) / parts), actions: actions, wantsInfo: false,
-                    into: buffers)
-            }
+    private func startedTeam() throws -> StepTeam {
+        if let team { return team }
+        let started = try StepTeam(threads: threads, capacity: environment.count) {
+            [environment, actions] rows, target in
+            environment.step(rows: rows, actions: actions, wantsInfo: false, into: target)
         }
-        return Array(faults.joined())
+        team = started
+        return started
     }
 
     /// Takes the actions from shared memory, steps, and says which set of results to look at.
     ///
     /// The actions are copied before they are looked at: the client could change them at any time.
-    func stepShared(_ memory: SharedMemory, sequence: UInt32, wantsInfo: Bool) throws -> [EnvironmentFault] {
+    func stepShared(sequence: UInt32, wantsInfo: Bool) throws -> [EnvironmentFault] {
         for leaf in actions.leaves.indices {
             actions.bytes(ofLeaf: leaf).copyMemory(from: UnsafeRawBufferPointer(sharedActions!.bytes(ofLeaf: leaf)))
         }
-        let previousSet = currentSet
-        currentSet = Int(sequence &- 1) & 1
+        let previous = buffers
+        buffers = sharedSets[Int(sequence &- 1) & 1]
         do {
             return try step(wantsInfo: wantsInfo)
         } catch {
-            currentSet = previousSet
+            buffers = previous
             throw error
         }
     }
@@ -209,9 +224,9 @@ final class EnvironmentHandle: @unchecked Sendable {
     // MARK: Stepping some environments without waiting
 
     func requireNothingPending() throws {
-        guard usesAsynchronous, asynchronous.pendingCount > 0 else { return }
+        guard pendingCount > 0 else { return }
         throw WireError(
-            .alreadyPending, "\(asynchronous.pendingCount) environments were sent actions and not received yet")
+            .alreadyPending, "\(pendingCount) environments were sent actions and not received yet; receive them first")
     }
 
     /// - Throws: ``WireError`` for environments that step through shared memory.
@@ -224,44 +239,66 @@ final class EnvironmentHandle: @unchecked Sendable {
         }
     }
 
-    /// Takes over the actions for some environments; theirs only, since others may be stepping with their own.
-    func copyActions(_ received: ReceivedLeaves, rows: UnsafeBufferPointer<UInt32>) throws {
-        if usesAsynchronous { try asynchronous.requireIdle(Array(rows)) }
-        try received.copy(into: actions, rows: rows, field: "action", code: .invalidAction)
-    }
-
-    /// Begins to step the given environments.
-    func send(_ environments: [UInt32]) throws {
+    /// Checks actions for some environments, so that ``send(_:)`` can begin to step them.
+    ///
+    /// - Throws: ``WireError``; nothing changed for environments that are pending.
+    func prepareToSend(_ environments: [UInt32], _ received: ReceivedLeaves) throws {
         try requireIndices(environments)
         guard Set(environments).count == environments.count, !environments.isEmpty else {
             throw WireError(.invalidArgument, "environment_index has to name at least one environment, and none twice")
         }
-        guard canSplit else {
-            throw WireError(.unsupportedCapability, "environments with ragged observations step together only")
+        if isPending.isEmpty { isPending = [Bool](repeating: false, count: environment.count) }
+        if let busy = environments.first(where: { isPending[Int($0)] }) {
+            throw WireError(
+                .alreadyPending, "environment \(busy) was sent an action and not received yet; receive it first",
+                details: [.init(field: "environment_index", environmentIndex: Int(busy))])
         }
-        usesAsynchronous = true
-        try asynchronous.requireIdle(environments)
-        for row in environments {
+        try environments.withUnsafeBufferPointer {
+            try received.copy(into: actions, rows: $0, field: "action", code: .invalidAction)
+        }
+        for row in environments.sorted() {
             try requireReset(of: Int(row)..<(Int(row) + 1))
             try checkActions(of: Int(row)..<(Int(row) + 1))
         }
-        asynchronous.start(environments)
+    }
+
+    /// Begins to step environments that ``prepareToSend(_:_:)`` found fit for it.
+    func send(_ environments: [UInt32]) throws {
+        let team = stepsApart ? try startedTeam() : nil
+        for row in environments {
+            isPending[Int(row)] = true
+            pendingCount += 1
+            if let team {
+                team.begin(Int(row)..<(Int(row) + 1), into: buffers)
+            } else {
+                deferredRows.append(Int(row))
+            }
+        }
     }
 
     /// Waits for the first environments that are ready.
     func receive(_ count: Int) throws -> (rows: [UInt32], faults: [EnvironmentFault]) {
-        let pending = usesAsynchronous ? asynchronous.pendingCount : 0
-        guard count >= 1, count <= pending else {
+        guard count >= 1, count <= pendingCount else {
             throw WireError(
                 .nothingPending,
-                "\(count) environments are asked for; \(pending) were sent actions and not received yet")
+                "\(count) environments are asked for; \(pendingCount) were sent actions and not received yet")
         }
-        return asynchronous.wait(count)
-    }
-
-    /// Waits for all that was sent, so that nothing runs any more.
-    func drain() {
-        if usesAsynchronous { asynchronous.drain() }
+        var rows: [UInt32] = []
+        var faults: [EnvironmentFault] = []
+        if stepsApart, let team {
+            let taken = team.take(count)
+            rows = taken.ranges.map { UInt32($0.lowerBound) }
+            faults = taken.faults
+        } else {
+            for row in deferredRows.prefix(count) {
+                rows.append(UInt32(row))
+                faults += environment.step(rows: row..<(row + 1), actions: actions, wantsInfo: false, into: buffers)
+            }
+            deferredRows.removeFirst(count)
+        }
+        for row in rows { isPending[Int(row)] = false }
+        pendingCount -= count
+        return (rows, faults)
     }
 
     // MARK: Everything else
@@ -282,14 +319,21 @@ final class EnvironmentHandle: @unchecked Sendable {
         }
         let rows = indices.isEmpty ? [0] : indices.map { Int($0) }
         // One that has ended can still be looked at.
-        guard rows.allSatisfy(environment.hasStarted) else {
-            throw WireError(.needsReset, "environments have to be reset before they are rendered")
+        let fresh = rows.filter { !environment.hasStarted(row: $0) }
+        guard fresh.isEmpty else {
+            throw WireError(
+                .needsReset, "environments have to be reset before they are rendered",
+                details: fresh.prefix(64).map {
+                    .init(field: "environment_index", environmentIndex: $0, expected: "a reset first")
+                })
         }
         return try rows.map { row in
             do {
                 return try environment.render(row: row, mode: renderMode)
             } catch {
-                throw WireError(.environmentFault, "environment \(row) cannot be rendered: \(error)")
+                throw WireError(
+                    .environmentFault, "environment \(row) cannot be rendered: \(error)",
+                    details: [.init(field: "environment_index", environmentIndex: row)])
             }
         }
     }
@@ -302,7 +346,9 @@ final class EnvironmentHandle: @unchecked Sendable {
             do {
                 return try environment.saveState(row: row)
             } catch {
-                throw WireError(.invalidState, "environment \(row) cannot be saved: \(error)")
+                throw WireError(
+                    .environmentFault, "environment \(row) cannot be saved: \(error)",
+                    details: [.init(field: "environment_index", environmentIndex: row)])
             }
         }
     }
@@ -316,7 +362,9 @@ final class EnvironmentHandle: @unchecked Sendable {
         }
         let rows = rows(indices)
         guard rows.count == states.count else {
-            throw WireError(.invalidState, "there are \(states.count) states for \(rows.count) environments")
+            throw WireError(
+                .invalidArgument, "there are \(states.count) states for \(rows.count) environments; give one for each",
+                details: [.init(field: "states", expected: "\(rows.count)", got: "\(states.count)")])
         }
         // All or nothing: what was taken over before an error is put back.
         var before: [(row: Int, state: [UInt8])] = []
@@ -327,8 +375,10 @@ final class EnvironmentHandle: @unchecked Sendable {
             }
         } catch {
             for (row, state) in before.reversed() { try? environment.restoreState(state, row: row) }
+            let row = rows[before.count - 1]
             throw WireError(
-                .invalidState, "the state of environment \(rows[before.count - 1]) cannot be taken over: \(error)")
+                .invalidState, "the state of environment \(row) cannot be taken over: \(error)",
+                details: [.init(field: "states", environmentIndex: row)])
         }
     }
 
@@ -358,12 +408,16 @@ final class EnvironmentHandle: @unchecked Sendable {
         return sample
     }
 
-    /// Whether each row of the batch is a member of the space.
-    func contains(_ kind: SpaceKind, _ members: ReceivedLeaves) throws -> [Bool] {
-        let space = space(kind)
-        let batch = BatchBuffer(space: space, count: environment.count)
+    /// Takes over a batch of what may be members of a space.
+    func members(of kind: SpaceKind, _ members: ReceivedLeaves) throws -> BatchBuffer {
+        let batch = BatchBuffer(space: space(kind), count: environment.count)
         try members.copy(into: batch, field: "members", code: .invalidArgument)
-        let leaves = space.leaves.map(\.space)
+        return batch
+    }
+
+    /// Whether each row of the batch is a member of the space.
+    func contains(_ kind: SpaceKind, _ batch: BatchBuffer) -> [Bool] {
+        let leaves = space(kind).leaves.map(\.space)
         return (0..<environment.count).map { row in
             leaves.indices.allSatisfy { leaves[$0].contains(batch.value(row: row, leaf: $0)) }
         }

@@ -1,57 +1,83 @@
 import GymProtocol
 
-/// The thread of a handle on a connection that has several: it works while the connection hears the next request.
-final class HandleThread: @unchecked Sendable {
-    private let monitor = Monitor()
-    // Guarded by the monitor.
-    private var job: (@Sendable () -> Void)?
-    private var isBusy = false
-    private var isEnding = false
-    private var thread: WaitingThread!
+/// The thread of a handle: it works while the connection hears the next request.
+final class HandleThread {
+    /// Something to do for the handle.
+    enum Work {
+        /// A request that was checked, its actions in the handle's own memory.
+        case request(HandleRequest, ResponseWriter.Envelope)
+        /// The body of a request that came while the handle was busy.
+        case frame([UInt8])
 
-    /// - Throws: ``ThreadError``.
-    init() throws {
-        thread = try WaitingThread { [monitor, unowned self] in
-            while true {
-                let next: (@Sendable () -> Void)? = monitor.withLock {
-                    monitor.wait { self.job != nil || self.isEnding }
-                    defer { self.job = nil }
-                    return self.job
-                }
-                guard let next else { return }
-                next()
-                monitor.withLock {
-                    self.isBusy = false
-                    monitor.signal()
-                }
+        var queuedBytes: Int {
+            if case .frame(let body) = self { body.count } else { 0 }
+        }
+    }
+
+    private let state: State
+    private let thread: WaitingThread
+
+    /// What is shared with the thread, which does not hold on to the ``HandleThread``: its end is the thread's.
+    private final class State: @unchecked Sendable {
+        let monitor = Monitor()
+        // Guarded by the monitor.
+        var queue: [Work] = []
+        var queuedBytes = 0
+        var isBusy = false
+        var isEnding = false
+
+        func next() -> Work? {
+            monitor.withLock {
+                isBusy = false
+                monitor.signal()
+                monitor.wait { !queue.isEmpty || isEnding }
+                if isEnding { return nil }
+                isBusy = true
+                let work = queue.removeFirst()
+                queuedBytes -= work.queuedBytes
+                return work
             }
         }
     }
 
-    /// Gives the thread something to do.
+    /// Starts the thread.
     ///
-    /// - Precondition: it is idle.
-    func run(_ job: @escaping @Sendable () -> Void) {
-        monitor.withLock {
-            precondition(!isBusy, "a handle does one thing after the other")
-            isBusy = true
-            self.job = job
-            monitor.signal()
+    /// - Parameter perform: does a piece of work; called for one after the other, in order.
+    /// - Throws: ``ThreadError``.
+    init(perform: @escaping @Sendable (Work) -> Void) throws {
+        let state = State()
+        self.state = state
+        thread = try WaitingThread {
+            while let work = state.next() { perform(work) }
         }
     }
 
-    /// Waits until it has done what it was given.
-    func waitUntilIdle() {
-        monitor.withLock { monitor.wait { !isBusy } }
-    }
-
-    /// Lets it finish, and ends it.
-    func end() {
-        waitUntilIdle()
-        monitor.withLock {
-            isEnding = true
-            monitor.signal()
+    /// Waits for what it does now; what is queued is dropped.
+    deinit {
+        state.monitor.withLock {
+            state.isEnding = true
+            state.monitor.signal()
         }
         thread.join()
+    }
+
+    /// Whether it has done all that it was given.
+    var isIdle: Bool { state.monitor.withLock { state.queue.isEmpty && !state.isBusy } }
+
+    /// Gives it something to do.
+    ///
+    /// - Parameter maxQueuedBytes: while more bytes than that wait, so does the caller.
+    func run(_ work: Work, maxQueuedBytes: Int = .max) {
+        state.monitor.withLock {
+            state.monitor.wait { state.queue.isEmpty || state.queuedBytes + work.queuedBytes <= maxQueuedBytes }
+            state.queue.append(work)
+            state.queuedBytes += work.queuedBytes
+            state.monitor.signal()
+        }
+    }
+
+    /// Waits until it has done all that it was given.
+    func waitUntilIdle() {
+        state.monitor.withLock { state.monitor.wait { state.queue.isEmpty && !state.isBusy } }
     }
 }

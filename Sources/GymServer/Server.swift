@@ -50,13 +50,15 @@ public final class Server: @unchecked Sendable {
     private let listener: UnixSocket
     private let file: SocketFile
     private let state = Mutex(State())
-    private let sessionsChanged = Monitor()
     private let startSeconds = monotonicSeconds()
     /// A descriptor kept in reserve: given up for a moment when there are no more, to tell a client so.
     private let reserve: Mutex<Int32>
 
     /// Seconds that connections have to finish what they do when the server ends.
     private static let graceSeconds = 5.0
+    /// Further seconds that they have once their sockets are gone. An environment that never comes back from a step must
+    /// not keep the server from ending.
+    private static let abortSeconds = 1.0
 
     /// Listens at `path`; clients can connect from here on, and are served by ``run()``.
     ///
@@ -66,6 +68,11 @@ public final class Server: @unchecked Sendable {
         self.configuration = configuration
         (listener, file) = try SocketFile.listen(at: path)
         reserve = Mutex(Server.openReserve())
+    }
+
+    deinit {
+        reserve.withLock { if $0 >= 0 { close($0) } }
+        file.remove()
     }
 
     private static func openReserve() -> Int32 { open("/dev/null", O_RDONLY | O_CLOEXEC) }
@@ -89,10 +96,6 @@ public final class Server: @unchecked Sendable {
 
     /// Ends ``run()``: steps in flight are finished, clients are told, the socket file is removed. From any thread.
     public func stop(reason: String) {
-        requestStop(reason: reason)
-    }
-
-    func requestStop(reason: String) {
         state.withLock { state in
             if !state.isStopping { state.stopReason = reason }
             state.isStopping = true
@@ -136,7 +139,6 @@ public final class Server: @unchecked Sendable {
 
     private func remove(_ id: UInt64) {
         state.withLock { $0.sessions[id] = nil }
-        sessionsChanged.withLock { sessionsChanged.signal() }
     }
 
     private func turnAway(_ socket: UnixSocket, _ error: WireError) {
@@ -170,7 +172,14 @@ public final class Server: @unchecked Sendable {
         let deadline = monotonicSeconds() + Server.graceSeconds
         while state.withLock({ !$0.sessions.isEmpty }), monotonicSeconds() < deadline { usleep(2_000) }
         for session in state.withLock({ Array($0.sessions.values) }) { session.abort() }
-        sessionsChanged.withLock { sessionsChanged.wait { state.withLock { $0.sessions.isEmpty } } }
+        while state.withLock({ !$0.sessions.isEmpty }), monotonicSeconds() < deadline + Server.abortSeconds {
+            usleep(2_000)
+        }
+        let left = state.withLock { $0.sessions.count }
+        if left > 0 {
+            configuration.logger.error(
+                "gave up on environments that did not finish a step", metadata: ["connections": "\(left)"])
+        }
     }
 
     // MARK: What it tells of itself

@@ -1,42 +1,61 @@
-import GymCore
+import Glibc
 import GymProtocol
 import Synchronization
 
 /// The thread that answers a handle's doorbell.
-final class SharedMemoryWorker: @unchecked Sendable {
+final class SharedMemoryWorker {
     private let memory: SharedMemory
-    private let isEnding = Atomic(false)
-    private var thread: WaitingThread!
+    private let state: State
+    private let thread: WaitingThread
 
-    /// Seconds between looks whether to end, should the client have spoilt the doorbell that says so.
-    private static let checkInterval = 1.0
+    /// What is shared with the thread, which does not hold on to the worker: its end is the thread's.
+    private final class State: Sendable {
+        let isStepping = Atomic(false)
+        let isEnding = Atomic(false)
+        let hasEnded = Atomic(false)
+    }
+
+    /// Seconds of a sleep at most, should the client have spoilt the word that says that somebody sleeps.
+    private static let longestSleep = 1.0
+    /// Microseconds between attempts to wake the thread: it may be about to sleep when it is told to end.
+    private static let wakeInterval: UInt32 = 50
 
     /// Starts to answer.
     ///
     /// - Parameter step: steps the handle's environments, and sends what has to be said on the socket.
     /// - Throws: ``ThreadError``.
     init(_ memory: SharedMemory, step: @escaping @Sendable (_ sequence: UInt32) -> SharedMemory.Status) throws {
+        let state = State()
         self.memory = memory
-        thread = try WaitingThread { [self] in
+        self.state = state
+        thread = try WaitingThread {
             var sequence: UInt32 = 0
-            while !isEnding.load(ordering: .acquiring) {
+            while !state.isEnding.load(ordering: .acquiring) {
                 let requested = memory.request.wait(
-                    whileShowing: sequence, seconds: SharedMemoryWorker.checkInterval)
-                if isEnding.load(ordering: .acquiring) { break }
+                    whileShowing: sequence, seconds: SharedMemoryWorker.longestSleep)
                 guard requested != sequence else { continue }
+                state.isStepping.store(true, ordering: .relaxed)
                 sequence = requested
                 memory.status = step(sequence)
                 memory.response.ring(sequence)
+                state.isStepping.store(false, ordering: .relaxed)
             }
             memory.status = .closed
-            memory.response.ring(memory.response.value &+ 1)
+            memory.response.ring(sequence &+ 1)
+            state.hasEnded.store(true, ordering: .releasing)
         }
     }
 
-    /// Lets a step in flight finish, tells the client, and ends.
-    func end() {
-        isEnding.store(true, ordering: .releasing)
-        memory.request.wakeSleepers()
+    /// Lets a step in flight finish, and tells the client.
+    deinit {
+        state.isEnding.store(true, ordering: .releasing)
+        while !state.hasEnded.load(ordering: .acquiring) {
+            memory.request.wakeSleepers()
+            usleep(SharedMemoryWorker.wakeInterval)
+        }
         thread.join()
     }
+
+    /// Whether a step is under way.
+    var isStepping: Bool { state.isStepping.load(ordering: .relaxed) }
 }

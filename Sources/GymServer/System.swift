@@ -20,11 +20,11 @@ final class WaitingThread: @unchecked Sendable {
     private var thread = pthread_t()
 
     /// Address space for the stack; only what is touched takes memory.
-    private static let stackSize = 512 << 10
+    private static let stackSize = 1 << 20
 
     /// Starts a thread.
     ///
-    /// - Throws: the system's error number, when no thread can be had.
+    /// - Throws: ``ThreadError`` when no thread can be had.
     init(_ body: @escaping @Sendable () -> Void) throws(ThreadError) {
         final class Box {
             let body: @Sendable () -> Void

@@ -123,7 +123,8 @@ struct ServeCommand: ParsableCommand {
     }
 
     private func stopAtEndOfInput(_ server: Server) {
-        DispatchQueue.global().async {
+        // A thread of its own: it waits for as long as the server runs.
+        Thread.detachNewThread {
             while let data = try? FileHandle.standardInput.read(upToCount: 4096), !data.isEmpty {}
             server.stop(reason: "standard input ended")
         }

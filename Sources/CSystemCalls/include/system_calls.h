@@ -30,6 +30,9 @@ ssize_t gym_send(int socket, const struct iovec *pieces, size_t count, int descr
 /// recv that also takes a passed descriptor: `*descriptor` is it, or -1. Returns bytes received or a negated errno.
 ssize_t gym_receive(int socket, void *buffer, size_t size, int flags, int *descriptor);
 
+/// Whether the other end of a socket has closed, asked without waiting and whatever is still to be read.
+int gym_peer_has_closed(int socket);
+
 /// The user id of the process at the other end, or -1.
 int64_t gym_peer_user(int socket);
 

@@ -1,0 +1,370 @@
+"""A batch of environments on a server: what :class:`swift_gym.Env` and :class:`swift_gym.VectorEnv` are made of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import error as gymnasium_error
+from gymnasium.vector import AutoresetMode
+
+from swift_gym import protocol
+from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.errors import ProtocolError, ServerError
+from swift_gym.process import lease_server
+from swift_gym.protocol import messages
+from swift_gym.shared_memory import ResultSet, SharedSteps, is_available
+from swift_gym.spaces import (
+    LeafLayout,
+    leaf_layouts,
+    leaf_to_message,
+    leaves_from_messages,
+    option_to_message,
+    space_from_message,
+    take_apart,
+    tensor_from_message,
+)
+
+__all__ = ["RemoteBatch", "ResetResult", "invalid_action", "mark_ended", "split_state"]
+
+_MODES = {
+    AutoresetMode.NEXT_STEP: messages.NEXT_STEP,
+    AutoresetMode.SAME_STEP: messages.SAME_STEP,
+    AutoresetMode.DISABLED: messages.DISABLED,
+}
+TRANSPORTS = ("auto", "socket", "shared-memory")
+
+
+class ResetResult:
+    """What a reset brought: fresh arrays, the seeds in force, and the message with info and faults."""
+
+    def __init__(self, observation: list[Any], message: messages.ResetResponse) -> None:
+        self.observation = observation
+        self.message = message
+
+
+class _Resources:
+    """What has to be given back when an environment ends, also when nobody closed it."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.handle = 0
+        self.stack = contextlib.ExitStack()
+        self._pid = os.getpid()
+
+    def release(self) -> None:
+        # A process that was forked has copies of its parent's environments, which are not its to end.
+        if os.getpid() != self._pid:
+            return
+        connection, handle = self.connection, self.handle
+        self.connection = None
+        with self.stack:
+            if connection is not None and handle and not connection.closed:
+                request = messages.Request(handle=handle)
+                request.close.SetInParent()
+                # A server that has gone has closed the environment with it.
+                with contextlib.suppress(OSError, gymnasium_error.Error, gymnasium_error.ClosedEnvironmentError):
+                    connection.exchange(request)
+
+
+class RemoteBatch:
+    """A handle of a server, and how its environments are reset and stepped."""
+
+    def __init__(
+        self,
+        environment: str,
+        num_envs: int,
+        *,
+        server: str | Connection | None,
+        token: str,
+        timeout: float | None,
+        autoreset: AutoresetMode,
+        render_mode: str | None,
+        max_episode_steps: int | None,
+        transport: str,
+        pass_out_of_bounds: bool,
+        check_observations: bool,
+        autoreset_options: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> None:
+        """Connects, or starts a server, and makes the environments; see :class:`swift_gym.VectorEnv`."""
+        if transport not in TRANSPORTS:
+            raise ValueError(f"transport is {transport!r}; it is one of {', '.join(TRANSPORTS)}")
+        if num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs}; it has to be at least 1")
+        request = messages.Request()
+        make = request.make
+        make.id = environment
+        make.num_envs = num_envs
+        make.autoreset = _MODES[autoreset]
+        make.render_mode = render_mode or ""
+        make.pass_out_of_bounds = pass_out_of_bounds
+        make.check_observations = check_observations
+        if max_episode_steps is not None:
+            # Gymnasium says "none" with -1.
+            make.max_episode_steps = max(0, max_episode_steps)
+        _add_options(make.options, options)
+        _add_options(make.autoreset_options, autoreset_options or {})
+
+        resources = _Resources()
+        # Runs when the environment is collected, and at the end of the process.
+        self._finalizer = weakref.finalize(self, resources.release)
+        try:
+            if isinstance(server, Connection):
+                self.connection = server
+            else:
+                address = resources.stack.enter_context(lease_server(server))
+                self.connection = Connection(address, token=token, timeout=timeout)
+                resources.stack.callback(self.connection.close)
+            resources.connection = self.connection
+            response = self._make(request, transport)
+            resources.handle = self.handle = response.handle
+            with self.connection.understanding():
+                self._take_over(response)
+        except BaseException:
+            self._finalizer()
+            raise
+
+    def _make(self, request: messages.Request, transport: str) -> messages.MakeResponse:
+        shared = transport != "socket"
+        if transport == "auto":
+            shared = is_available() and protocol.SHARED_MEMORY in self.connection.capabilities
+        elif shared and not is_available():
+            raise gymnasium_error.UnsupportedMode("shared memory needs Linux on x86-64; take transport='socket'")
+        if shared:
+            request.make.transport = messages.SHARED_MEMORY
+            try:
+                return self.connection.exchange(request).make
+            except ServerError as refusal:
+                # Ragged spaces cannot be shared.
+                if transport != "auto" or refusal.code != "UNSUPPORTED_CAPABILITY":
+                    raise
+        request.make.transport = messages.SOCKET
+        return self.connection.exchange(request).make
+
+    def _take_over(self, response: messages.MakeResponse) -> None:
+        self.spec = EnvironmentSpec.from_message(response.spec)
+        self.num_envs: int = response.num_envs
+        self.max_episode_steps: int | None = response.max_episode_steps or None
+        self.observation_space = space_from_message(response.observation_space)
+        self.action_space = space_from_message(response.action_space)
+        self.batched_observation_space = space_from_message(response.batched_observation_space)
+        self.batched_action_space = space_from_message(response.batched_action_space)
+        self.observation_layouts = leaf_layouts(self.observation_space)
+        self.action_layouts = leaf_layouts(self.action_space)
+        self.same_step = response.autoreset == messages.SAME_STEP
+        steps: SharedSteps | SocketSteps
+        if response.transport == messages.SHARED_MEMORY:
+            descriptor = self.connection.take_descriptor()
+            if descriptor is None:
+                raise ProtocolError("the shared memory's descriptor did not come with the answer")
+            steps = SharedSteps(
+                self.connection,
+                self.handle,
+                response.shared_memory,
+                descriptor,
+                self.observation_layouts,
+                self.action_layouts,
+                self.num_envs,
+                self.same_step,
+            )
+        else:
+            steps = SocketSteps(
+                self.connection,
+                self.handle,
+                self.observation_layouts,
+                self.action_layouts,
+                self.num_envs,
+            )
+        self.steps = steps
+        self.transport = "shared-memory" if isinstance(steps, SharedSteps) else "socket"
+
+    # ------------------------------------------------------------------------------------ requests
+
+    @property
+    def closed(self) -> bool:
+        """Whether the batch was closed here."""
+        return not self._finalizer.alive
+
+    def close(self) -> None:
+        """Closes the handle, and what was opened for it. Closing twice is harmless."""
+        self._finalizer()
+
+    def request(self) -> messages.Request:
+        """A request about these environments.
+
+        Raises:
+            ClosedEnvironmentError: they are closed.
+        """
+        if self.closed:
+            raise gymnasium_error.ClosedEnvironmentError(f"the environment {self.spec.id} is closed; make a new one")
+        return messages.Request(handle=self.handle)
+
+    def reset(
+        self,
+        seeds: Sequence[int | None],
+        mask: bytes,
+        options: Mapping[str, Any] | None,
+        want_info: bool,
+    ) -> ResetResult:
+        """Starts episodes: in all environments, or in those of the mask."""
+        request = self.request()
+        reset = request.reset
+        reset.SetInParent()
+        for seed in seeds:
+            if seed is None:
+                reset.seeds.add()
+            else:
+                if not 0 <= seed < 1 << 64:
+                    raise gymnasium_error.Error(f"a seed is a number from 0 to 2**64 - 1, not {seed}")
+                reset.seeds.add(value=seed)
+        reset.mask = mask
+        reset.want_info = want_info
+        _add_options(reset.options, options or {})
+        response = self.connection.exchange(request).reset
+        with self.connection.understanding():
+            leaves = leaves_from_messages(
+                self.observation_layouts, response.observation, self.num_envs, "the observation"
+            )
+        return ResetResult([leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves], response)
+
+    def render(self, rows: Sequence[int]) -> list[Any]:
+        """A picture (or text) of each of the given environments."""
+        request = self.request()
+        request.render.environment_index[:] = rows
+        frames = self.connection.exchange(request).render.frames
+        with self.connection.understanding():
+            return [
+                tensor_from_message(frame.image).copy() if frame.WhichOneof("frame") == "image" else frame.text
+                for frame in frames
+            ]
+
+    def get_state(self, rows: Sequence[int]) -> list[bytes]:
+        """The states of the given environments; of all when none are given."""
+        request = self.request()
+        request.get_state.SetInParent()
+        request.get_state.environment_index[:] = rows
+        return list(self.connection.exchange(request).get_state.states)
+
+    def set_state(self, states: Sequence[bytes], rows: Sequence[int]) -> None:
+        """Has the given environments (all when none are given) take over states."""
+        request = self.request()
+        request.set_state.SetInParent()
+        request.set_state.environment_index[:] = rows
+        request.set_state.states.extend(states)
+        self.connection.exchange(request)
+
+    def action_leaves(self, action: Any) -> list[Any]:
+        """The leaves of an action, or of a batch of actions.
+
+        Raises:
+            InvalidAction: it is not nested as the action space is.
+        """
+        try:
+            return take_apart(self.action_space, action)
+        except ValueError as problem:
+            raise gymnasium_error.InvalidAction(str(problem)) from None
+
+
+def _add_options(fields: Any, options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        fields.add(name=str(name), value=option_to_message(str(name), value))
+
+
+def invalid_action(layout: LeafLayout, rows: tuple[int, ...], action: Any) -> gymnasium_error.InvalidAction:
+    """What is wrong with a leaf of an action that cannot be written to its tensor."""
+    where = f" at {layout.path}" if layout.path else ""
+    array = np.asarray(action)
+    return gymnasium_error.InvalidAction(
+        f"the action{where} is {array.dtype} of shape {array.shape}: {action!r:.200}; "
+        f"it has to be {layout.dtype} of shape {(*rows, *layout.shape)}, of the space {layout.space}"
+    )
+
+
+class SocketSteps:
+    """Steps of one handle as frames on the socket."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        handle: int,
+        observation: list[LeafLayout],
+        action: list[LeafLayout],
+        num_envs: int,
+    ) -> None:
+        self._connection = connection
+        self._layouts = observation
+        self._action_layouts = action
+        self._num_envs = num_envs
+        self._id = 0
+        self.actions: list[Any] = [
+            () if layout.dtype is None else np.zeros((num_envs, *layout.shape), layout.dtype) for layout in action
+        ]
+        # One request for all steps: only what lies in the tensors changes.
+        self._request = messages.Request(handle=handle)
+        self._request.step.SetInParent()
+        self._leaves = [self._request.step.action.add() for _ in action]
+        for layout, batch, leaf in zip(action, self.actions, self._leaves, strict=True):
+            if layout.dtype is not None:
+                leaf_to_message(layout, batch, leaf)
+
+    def begin(self, want_info: bool) -> None:
+        """Asks for a step with the actions that lie in :attr:`actions`."""
+        for layout, batch, leaf in zip(self._action_layouts, self.actions, self._leaves, strict=True):
+            if layout.dtype is not None:
+                leaf.tensor.data = batch.tobytes()
+            else:
+                leaf.Clear()
+                try:
+                    leaf_to_message(layout, batch, leaf)
+                except ValueError as problem:
+                    raise gymnasium_error.InvalidAction(str(problem)) from None
+        self._request.step.want_info = want_info
+        self._id = self._connection.send(self._request)
+
+    def finish(self) -> ResultSet:
+        """Waits for the step that was begun."""
+        response = self._connection.wait(self._id, "step").step
+        n = self._num_envs
+        if not len(response.rewards) == 8 * n or not len(response.terminated) == len(response.truncated) == n:
+            raise ProtocolError(f"a step's rewards and flags are not those of {n} environments")
+        rows = None
+        final: list[Any] = []
+        with self._connection.understanding():
+            observation = leaves_from_messages(self._layouts, response.observation, n, "the observation")
+            if response.final_observation:
+                rows = np.array(response.final_index, np.intp)
+                if rows.size and rows.max() >= n:
+                    raise ProtocolError(f"final_index names environment {rows.max()} of {n}")
+                final = leaves_from_messages(
+                    self._layouts, response.final_observation, len(rows), "the final observation"
+                )
+        return ResultSet(
+            observation=observation,
+            final_observation=final,
+            rewards=np.frombuffer(response.rewards, "<f8"),
+            terminated=np.frombuffer(response.terminated, np.bool_),
+            truncated=np.frombuffer(response.truncated, np.bool_),
+            message=response if response.info or response.final_info or response.faults else None,
+            final_rows=rows,
+        )
+
+
+def mark_ended(state: bytes, has_ended: bool) -> bytes:
+    """A server's state, and before it whether its episode has ended, which an Env has to know without asking."""
+    return (b"\1" if has_ended else b"\0") + state
+
+
+def split_state(state: bytes) -> tuple[bytes, bool]:
+    """What :func:`mark_ended` put together.
+
+    Raises:
+        ValueError: it was not made so.
+    """
+    if not isinstance(state, bytes) or state[:1] not in (b"\0", b"\1"):
+        raise ValueError("this is not a state that get_state returned")
+    return state[1:], state[:1] == b"\1"

@@ -95,7 +95,7 @@ let package = Package(
         tests("FilmTests", ["Film", "Raster"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
-        tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+        tests("AgentsTests", ["Agents", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
     ],
     swiftLanguageModes: [.v6]
 )

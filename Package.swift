@@ -66,7 +66,8 @@ let package = Package(
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
         library(
-            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
+            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams],
+            resources: ["ppo", "dqn", "td3", "sac"].map { .embedInCode("Presets/\($0).yml") }),
 
         // The conformance suite: given a socket, and nothing of the server's.
         library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
@@ -107,7 +108,7 @@ let package = Package(
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
-        tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+        tests("AgentsTests", ["Agents", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
         tests("EndToEndTests", ["GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]

@@ -202,6 +202,8 @@ class RemoteBatch:
         """
         if self.closed:
             raise gymnasium_error.ClosedEnvironmentError(f"the environment {self.spec.id} is closed; make a new one")
+        if self.steps.is_under_way:
+            self.steps.settle()
         return messages.Request(handle=self.handle)
 
     def reset(
@@ -301,6 +303,7 @@ class SocketSteps:
         self._action_layouts = action
         self._num_envs = num_envs
         self._id = 0
+        self.is_under_way = False
         self.actions: list[Any] = [
             () if layout.dtype is None else np.zeros((num_envs, *layout.shape), layout.dtype) for layout in action
         ]
@@ -325,10 +328,22 @@ class SocketSteps:
                     raise gymnasium_error.InvalidAction(str(problem)) from None
         self._request.step.want_info = want_info
         self._id = self._connection.send(self._request)
+        self.is_under_way = True
+
+    def settle(self) -> None:
+        """Forgets a step that an exception, such as Ctrl-C, made everybody lose interest in."""
+        self.is_under_way = False
+        self._connection.abandon(self._id)
 
     def finish(self) -> ResultSet:
         """Waits for the step that was begun."""
-        response = self._connection.wait(self._id, "step").step
+        try:
+            response = self._connection.wait(self._id, "step").step
+        except Exception:
+            # Answered, in its way. What is no Exception, such as Ctrl-C, leaves it under way.
+            self.is_under_way = False
+            raise
+        self.is_under_way = False
         n = self._num_envs
         if not len(response.rewards) == 8 * n or not len(response.terminated) == len(response.truncated) == n:
             raise ProtocolError(f"a step's rewards and flags are not those of {n} environments")

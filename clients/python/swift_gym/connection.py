@@ -297,7 +297,7 @@ class Connection:
                 self._require_open()
                 self._read_frame()
         except BaseException:
-            self._abandoned.add(id)
+            self.abandon(id)
             raise
         response = self._arrived.pop(id)
         answered = response.WhichOneof("message")
@@ -308,6 +308,11 @@ class Connection:
         if kind is not None and answered != kind:
             raise ProtocolError(f"the answer to {kind} is of kind {answered}")
         return response
+
+    def abandon(self, id: int) -> None:
+        """Has the response to the request with this id dropped when it comes."""
+        if self._arrived.pop(id, None) is None:
+            self._abandoned.add(id)
 
     def wait_for_step(self, handle: int) -> messages.Response:
         """Waits for what the server has to say of a step of this handle in shared memory."""

@@ -103,6 +103,7 @@ class Env(gymnasium.Env[Any, Any]):
         self._has_ended = False
         self._write_action = _action_writer(batch)
         self._read_observation = _observation_reader(batch)
+        self._steps = batch.steps
         self._begin = batch.steps.begin
         self._finish = batch.steps.finish
 
@@ -160,6 +161,8 @@ class Env(gymnasium.Env[Any, Any]):
             EnvironmentFault: the environment failed; it goes on after a reset.
             ServerDied: the server has gone.
         """
+        if self._steps.is_under_way:
+            self._steps.settle()
         self._write_action(action)
         if self._has_ended:
             # The server would restart it.

@@ -181,7 +181,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             ResetNeeded: an environment has no episode, or it has ended under DISABLED; nothing was stepped.
             ServerDied: the server has gone.
         """
-        if self._pending is not None:
+        if self._batch.steps.is_under_way:
             self._require_idle("step")
         self._write_actions(actions)
         self._batch.steps.begin(self._want_info)
@@ -200,8 +200,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         Raises:
             NoAsyncCallError: there was none.
         """
-        self._batch.request()
         if self._pending is None:
+            self._batch.request()
             raise gymnasium_error.NoAsyncCallError(
                 "Calling `step_wait` without any prior call to `step_async`.", "step_wait"
             )
@@ -209,11 +209,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return self._results(self._batch.steps.finish())
 
     def _require_idle(self, what: str) -> None:
-        self._batch.request()
-        if self._pending is not None:
+        if self._pending is not None and not self._batch.closed:
             raise gymnasium_error.AlreadyPendingCallError(
                 f"Calling `{what}` while waiting for a pending call to `{self._pending}_wait` to complete", self._pending
             )
+        self._batch.request()
 
     def _results(self, result: ResultSet) -> _StepResult:
         batch = self._batch

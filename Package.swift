@@ -33,6 +33,7 @@ let package = Package(
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
         .library(name: "Agents", targets: ["Agents"]),
         .executable(name: "gym-agent", targets: ["gym-agent"]),
+        .executable(name: "gym-conformance", targets: ["gym-conformance"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -56,25 +57,37 @@ let package = Package(
         library("GymServer", ["GymCore", "GymProtocol", logging]),
         library("Physics2D"),
         library("Raster"),
+        library("Film", ["Raster"]),
         library("GymEnvironments", ["GymCore", "Physics2D", "Raster"]),
+        library("ConformanceEnvironments", ["GymCore"]),
 
         // The agents' side. Networks and optimisers; the only importers of OpenBLAS and of the vector kernels.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
         library(
-            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams], resources: [.embedInCode("Presets/ppo.yml")]),
+            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams],
+            resources: ["ppo", "dqn", "td3", "sac"].map { .embedInCode("Presets/\($0).yml") }),
+
+        // The conformance suite: given a socket, and nothing of the server's.
+        library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
         executable(
             "gym-server",
-            ["CommandLineSupport", "GymCore", "GymProtocol", "GymServer", "GymEnvironments", argumentParser, logging]),
+            [
+                "CommandLineSupport", "ConformanceEnvironments", "Film", "GymCore", "GymProtocol", "GymServer",
+                "GymEnvironments", "Raster", argumentParser, logging,
+            ]),
         executable(
-            "gym-agent", ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", argumentParser]),
+            "gym-agent",
+            ["CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster", argumentParser]),
+        executable("gym-conformance", ["CommandLineSupport", "Conformance", argumentParser]),
         executable(
             "gym-bench",
             ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+
         // What benchmarks run beside their peers; no part of the product.
         .executableTarget(
             name: "pong-bench", dependencies: ["GymCore", "GymEnvironments"], path: "Benchmarks/Pong",
@@ -85,9 +98,18 @@ let package = Package(
         tests("GymCoreTests", ["GymCore"]),
         tests("Physics2DTests", ["Physics2D"]),
         tests("RasterTests", ["Raster"]),
+        tests("FilmTests", ["Film", "Raster"]),
+        .target(
+            name: "ServerTestSupport",
+            dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
+            path: "Tests/ServerTestSupport", swiftSettings: strict),
+        tests("GymProtocolTests", ["GymCore", "GymProtocol"]),
+        tests("GymServerTests", ["GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
-        tests("AgentsTests", ["Agents", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+        tests("AgentsTests", ["Agents", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+        tests("EndToEndTests", ["GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )

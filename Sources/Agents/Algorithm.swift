@@ -4,11 +4,17 @@ import GymCore
 /// The algorithms of this package, by the names that users type.
 public enum Algorithm: String, Sendable, CaseIterable {
     case ppo
+    case dqn
+    case td3
+    case sac
 
     /// The algorithm's hyperparameters.
     public var schema: [Hyperparameter] {
         switch self {
         case .ppo: PPO.schema
+        case .dqn: DQN.schema
+        case .td3: TD3.schema
+        case .sac: SAC.schema
         }
     }
 
@@ -16,6 +22,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
     public var summary: String {
         switch self {
         case .ppo: "proximal policy optimisation: on-policy, discrete and continuous actions"
+        case .dqn: "deep Q-learning: off-policy, discrete actions"
+        case .td3: "twin delayed deterministic policy gradient: off-policy, continuous actions"
+        case .sac: "soft actor-critic: off-policy, continuous actions"
         }
     }
 
@@ -28,6 +37,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
     ) throws -> any Learner {
         switch self {
         case .ppo: try PPO(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        case .dqn: try DQN(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        case .td3: try TD3(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        case .sac: try SAC(batch: batch, hyperparameters: hyperparameters, seed: seed)
         }
     }
 
@@ -40,6 +52,12 @@ public enum Algorithm: String, Sendable, CaseIterable {
         switch self {
         case .ppo:
             try PPO.policy(hyperparameters, observationSpace: observationSpace, actionSpace: actionSpace)
+        case .dqn:
+            try DQN.policy(hyperparameters, observationSpace: observationSpace, actionSpace: actionSpace)
+        case .td3:
+            try TD3.policy(hyperparameters, observationSpace: observationSpace, actionSpace: actionSpace)
+        case .sac:
+            try SAC.policy(hyperparameters, observationSpace: observationSpace, actionSpace: actionSpace)
         }
     }
 
@@ -48,6 +66,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
         let bytes =
             switch self {
             case .ppo: PackageResources.ppo_yml
+            case .dqn: PackageResources.dqn_yml
+            case .td3: PackageResources.td3_yml
+            case .sac: PackageResources.sac_yml
             }
         return try Presets(yaml: String(decoding: bytes, as: UTF8.self), source: "the presets of \(rawValue)")
     }

@@ -20,6 +20,8 @@ public struct Hyperparameter: Sendable {
         /// A number, or `lin_x`.
         case schedule(ClosedRange<Double>)
         case choice([String])
+        /// A number that stays, or `auto` or `auto_0.5`: found while learning, from 0.5 on.
+        case automatic(ClosedRange<Double>)
         /// Widths of hidden layers: `[64, 64]`, or `dict(pi=[64, 64], vf=[64, 64])` with `qf` in place of `vf` for
         /// off-policy critics.
         case networks
@@ -37,6 +39,8 @@ public struct Hyperparameter: Sendable {
             case .real(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
             case .schedule(let range):
                 "a number from \(range.lowerBound) to \(range.upperBound), or lin_ before one: falling to 0 in a line"
+            case .automatic(let range):
+                "a number from \(range.lowerBound) to \(range.upperBound), auto, or auto_ before a number to start from"
             case .choice(let names): "one of " + names.joined(separator: ", ")
             case .networks: "the widths of the hidden layers, as [64, 64] or dict(pi=[64, 64], vf=[64, 64])"
             case .optional(let kind): kind.description + "; or null"
@@ -104,6 +108,13 @@ extension Hyperparameter.Kind {
             return .schedule(Schedule(initial: number, isLinear: isLinear))
         case .choice(let names):
             return names.contains(text) ? .text(text) : nil
+        case .automatic(let range):
+            if text == "auto" { return .text(text) }
+            let isStart = text.hasPrefix("auto_")
+            guard let number = Double(isStart ? String(text.dropFirst(5)) : text), range.contains(number) else {
+                return nil
+            }
+            return isStart ? (number > 0 ? .text(text) : nil) : .real(number)
         case .networks:
             if let widths = parseWidths(text) { return .networks(actor: widths, critic: widths) }
             guard let entries = parsePythonDict(text), entries.count == 2,
@@ -246,6 +257,21 @@ public struct Hyperparameters: Sendable {
     /// The value of a key that is a number, or nothing.
     public func optionalReal(_ key: String) -> Double? {
         if case .real(let value) = self[key] { return value }
+        return nil
+    }
+
+    /// The value of a key that is a number, or found while learning: then where that starts, by default from 1.
+    public func automatic(_ key: String) -> (value: Double, isAutomatic: Bool) {
+        switch self[key] {
+        case .real(let value): (value, false)
+        case .text(let text): (Double(text.dropFirst(5)) ?? 1, true)
+        default: preconditionFailure("\(key) is neither a number nor automatic")
+        }
+    }
+
+    /// The value of a key that is one of several names, or nothing.
+    public func optionalText(_ key: String) -> String? {
+        if case .text(let value) = self[key] { return value }
         return nil
     }
 

@@ -1,3 +1,5 @@
+import GymCore
+
 /// What a log line says, in the names that Stable-Baselines3 gives: `rollout/ep_rew_mean`, `train/loss`.
 public struct Metrics: Sendable {
     /// The values, in the order they were first given; `nil` where there is none yet. A learner gives the same names
@@ -80,4 +82,26 @@ public struct EpisodeStatistics: Sendable {
     public var meanReturn: Double? { returns.isEmpty ? nil : returns.reduce(0, +) / Double(returns.count) }
     /// The mean length of the window; `nil` before an episode ended.
     public var meanLength: Double? { lengths.isEmpty ? nil : lengths.reduce(0, +) / Double(lengths.count) }
+}
+
+extension EpisodeStatistics {
+    /// Writes the window.
+    func save(to writer: inout StateWriter) {
+        writer.write(array: returns)
+        writer.write(array: lengths)
+        writer.write(UInt64(next))
+        writer.write(UInt64(episodes))
+    }
+
+    /// Takes over what ``save(to:)`` wrote.
+    mutating func restore(from reader: inout StateReader) throws {
+        let returns = try reader.readArray(of: Double.self)
+        let lengths = try reader.readArray(of: Double.self)
+        let next = try reader.readCount()
+        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window, next <= returns.count else {
+            throw StateError("the episodes' statistics do not go together")
+        }
+        (self.returns, self.lengths, self.next) = (returns, lengths, next)
+        episodes = try reader.readCount()
+    }
 }

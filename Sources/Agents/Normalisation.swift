@@ -1,3 +1,5 @@
+import GymCore
+
 /// Normalisation of observations and rewards, with the meaning of Stable-Baselines3's `VecNormalize`.
 ///
 /// Observations: (x − mean) / √(variance + 10⁻⁸) by element, clipped. Rewards: divided by the running deviation of the
@@ -81,5 +83,47 @@ public struct Normalisation: Sendable {
             rewards[index] = Float(min(max(raw[index] / deviation, -rewardClip), rewardClip))
             if ended(index) { discounted[index] = 0 }
         }
+    }
+
+    /// Normalises rewards of the past in place, without taking them into the statistics.
+    func apply(rewards: UnsafeMutablePointer<Float>, rows: Int) {
+        guard let returns else { return }
+        let scale = Float(1 / (returns.variance[0] + Normalisation.epsilon).squareRoot())
+        let clip = Float(rewardClip)
+        for row in 0..<rows { rewards[row] = min(max(rewards[row] * scale, -clip), clip) }
+    }
+}
+
+extension Normalisation {
+    /// Writes the statistics and the returns so far.
+    func save(to writer: inout StateWriter) {
+        writer.write(array: discounted)
+        for statistics in [observations, returns].compactMap(\.self) {
+            writer.write(array: statistics.mean)
+            writer.write(array: statistics.variance)
+            writer.write(statistics.count)
+        }
+    }
+
+    /// Takes over what ``save(to:)`` wrote.
+    mutating func restore(from reader: inout StateReader) throws {
+        func read(_ size: Int, _ reader: inout StateReader) throws -> RunningStatistics {
+            var statistics = RunningStatistics(size: size)
+            statistics.mean = try reader.readArray(of: Double.self)
+            statistics.variance = try reader.readArray(of: Double.self)
+            statistics.count = try reader.read()
+            guard statistics.mean.count == size, statistics.variance.count == size else {
+                throw StateError("the normalisation is of observations of another size")
+            }
+            return statistics
+        }
+        let discounted = try reader.readArray(of: Double.self)
+        guard discounted.count == self.discounted.count else {
+            throw StateError("the normalisation is of \(discounted.count) environments, not \(self.discounted.count)")
+        }
+        self.discounted = discounted
+        if let observations { self.observations = try read(observations.mean.count, &reader) }
+        if returns != nil { returns = try read(1, &reader) }
+        refresh()
     }
 }

@@ -7,10 +7,16 @@ enum RandomStream: UInt32 {
     case minibatches = 2
     case environments = 3
     case exploration = 4
+    case targets = 5
 
     /// The stream's generator for a run's seed.
     func generator(seed: UInt64) -> NumPyGenerator {
         NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue]))
+    }
+
+    /// A part of the stream, for work that is divided.
+    func generator(seed: UInt64, part: Int) -> NumPyGenerator {
+        NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue, UInt32(part)]))
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import GymCore
 import Yams
 
@@ -76,8 +77,7 @@ public final class RunFolder {
 
     /// The folder.
     public let url: URL
-    private var progress: FileHandle?
-    private var columns: [String] = []
+    private var progress: ProgressFile?
 
     /// A folder that was written before.
     public init(existing path: String) {
@@ -89,13 +89,24 @@ public final class RunFolder {
     /// - Throws: ``RunFolderError`` when it cannot be made, or is there and holds something.
     public init(creating path: String) throws {
         url = URL(fileURLWithPath: path)
-        let manager = FileManager.default
-        if let contents = try? manager.contentsOfDirectory(atPath: url.path), !contents.isEmpty {
-            throw RunFolderError("the run folder \(path) is not empty; choose another with --run, or remove it")
+        if let obstacle = RunFolder.obstacle(at: path) { throw RunFolderError(obstacle) }
+        var made = ""
+        for part in url.path.split(separator: "/") {
+            made += "/" + part
+            guard mkdir(made, 0o755) == 0 || errno == EEXIST else {
+                let reason = String(cString: strerror(errno))
+                throw RunFolderError("cannot make the run folder \(path): \(made): \(reason)")
+            }
         }
-        try RunFolder.attempt("make the run folder \(path)") {
-            try manager.createDirectory(at: url, withIntermediateDirectories: true)
-        }
+    }
+
+    /// Why no new run can be written to `path`: what is there already, if anything is.
+    public static func obstacle(at path: String) -> String? {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return nil }
+        guard isFolder.boolValue else { return "\(path) is a file; a run needs a folder, new or empty" }
+        let contents = try? FileManager.default.contentsOfDirectory(atPath: path)
+        return contents?.isEmpty == false ? "the folder \(path) is not empty; choose another, or remove it" : nil
     }
 
     /// The first of `BASE-1`, `BASE-2`, … that is not there.
@@ -118,25 +129,15 @@ public final class RunFolder {
             "environment: \(quoted(configuration.environment))", "seed: \(configuration.seed)", "hyperparameters:",
         ]
         lines += configuration.hyperparameters.resolved.map { "  \($0.key): \(quoted($0.value))" }
-        try write(Data((lines.joined(separator: "\n") + "\n").utf8), to: "config.yaml")
+        try write(Array((lines.joined(separator: "\n") + "\n").utf8), to: "config.yaml")
     }
 
     /// Adds a row to `progress.csv`; the first row decides the columns.
     public func log(_ metrics: Metrics) throws {
-        try RunFolder.attempt("write \(path("progress.csv"))") {
-            if progress == nil {
-                columns = metrics.values.map(\.name)
-                try Data((columns.joined(separator: ",") + "\n").utf8).write(to: file("progress.csv"))
-                progress = try FileHandle(forWritingTo: file("progress.csv"))
-                try progress!.seekToEnd()
-            }
-            let row = columns.map { metrics[$0].map(RunFolder.number) ?? "" }.joined(separator: ",")
-            try progress!.write(contentsOf: Data((row + "\n").utf8))
+        if progress == nil {
+            progress = try ProgressFile(creating: path("progress.csv"), columns: metrics.values.map(\.name))
         }
-    }
-
-    private static func number(_ value: Double) -> String {
-        Int(exactly: value).map { String($0) } ?? String(value)
+        try progress!.log(metrics)
     }
 
     /// Writes `policy.safetensors`.
@@ -144,7 +145,7 @@ public final class RunFolder {
     /// - Returns: the file's SHA-256.
     public func write(_ policy: any Policy) throws -> String {
         let bytes = Safetensors.encode(policy.tensors)
-        try write(Data(bytes), to: "policy.safetensors")
+        try write(bytes, to: "policy.safetensors")
         return sha256(bytes)
     }
 
@@ -153,13 +154,10 @@ public final class RunFolder {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        try write(encoder.encode(summary) + Data("\n".utf8), to: "summary.json")
+        try write(Array(encoder.encode(summary)) + Array("\n".utf8), to: "summary.json")
     }
 
-    /// Writes a side file and renames it, so that there is the old file or the new one, never half of one.
-    private func write(_ data: Data, to name: String) throws {
-        try RunFolder.attempt("write \(path(name))") { try data.write(to: file(name), options: .atomic) }
-    }
+    private func write(_ bytes: [UInt8], to name: String) throws { try DurableFile.write(bytes, to: path(name)) }
 
     // MARK: Reading
 
@@ -199,15 +197,4 @@ public final class RunFolder {
 
     private func file(_ name: String) -> URL { url.appendingPathComponent(name) }
     private func path(_ name: String) -> String { file(name).path }
-
-    /// Says what was attempted and the system's reason when it fails.
-    private static func attempt<Result>(_ what: String, _ body: () throws -> Result) throws -> Result {
-        do {
-            return try body()
-        } catch {
-            let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-            let reason = cause.domain == NSPOSIXErrorDomain ? String(cString: strerror(Int32(cause.code))) : "\(error)"
-            throw RunFolderError("cannot \(what): \(reason)")
-        }
-    }
 }

@@ -149,6 +149,12 @@ double vector_kernels_sum_of_squares(ptrdiff_t count, const float *x) {
 #undef ARGUMENTS
 }
 
+void vector_kernels_add(ptrdiff_t count, const float *source, float *target) {
+#define ARGUMENTS (count, source, target)
+    DISPATCH(add);
+#undef ARGUMENTS
+}
+
 void vector_kernels_polyak(ptrdiff_t count, float rate, const float *source, float *target) {
 #define ARGUMENTS (count, rate, source, target)
     DISPATCH(polyak);

@@ -194,7 +194,9 @@ public final class Connection {
     /// The batch goes: what still comes for it is for nobody. Its handle is closed without waiting for the answer.
     func abandon(_ environment: RemoteVectorEnvironment, handle: UInt32, isClosed: Bool) {
         for index in awaited.indices {
-            if case .environment(let taker) = awaited[index].taker, taker.toOpaque() == Unmanaged.passUnretained(environment).toOpaque() {
+            if case .environment(let taker) = awaited[index].taker,
+                taker.toOpaque() == Unmanaged.passUnretained(environment).toOpaque()
+            {
                 awaited[index].taker = .nobody
             }
         }

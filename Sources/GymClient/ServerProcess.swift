@@ -1,22 +1,29 @@
-import Foundation
+public import Foundation
 import Glibc
 
-/// A `gym-server` of one's own: started on a private socket, and ended with its owner.
+/// A `gym-server` of one's own: another process, on a socket in a folder that only this user can enter.
 ///
-/// The server lives in another process. It ends when this object goes, and also when this process dies in any way: it
-/// watches the pipe that is its standard input.
+/// It ends when this object goes, and also when this process ends in any way, `kill -9` included: it watches the pipe
+/// that is its standard input, and removes socket and folder itself.
 public final class ServerProcess {
     /// The server's socket.
     public let path: String
 
-    private let process: Process
-    private let input: Pipe
-    private let folder: URL
+    private let process = Process()
+    private let input = Pipe()
+    private let folder: String
+    private var hasEnded = false
+    /// What the server writes to its standard error: a file without a name, which goes with its last descriptor.
+    private let errors: FileHandle
 
     /// Seconds a server has to say that it listens.
     private static let startTimeout = 20.0
     /// Seconds a server has to end when told to, before it is killed.
     private static let endTimeout = 10.0
+    /// Bytes that the path of the folder for the socket may have: a socket's path may have about a hundred.
+    private static let mostFolderBytes = 60
+    /// Bytes of standard error that are shown.
+    private static let mostErrorBytes = 4096
 
     /// Starts a server and waits until clients can connect.
     ///
@@ -28,29 +35,30 @@ public final class ServerProcess {
         guard let program = executable ?? ServerProcess.find("gym-server") else {
             throw ServerProcessError.notFound(besides: ServerProcess.ownFolder.path)
         }
-        // A path in a private folder: nobody else can put a socket there first.
-        var template = Array((NSTemporaryDirectory() + "/gym-XXXXXX").utf8CString)
-        guard mkdtemp(&template) != nil else { throw ServerProcessError.failed("no temporary folder can be made") }
-        folder = URL(fileURLWithPath: template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) })
-        path = folder.appendingPathComponent("socket").path
-        process = Process()
-        input = Pipe()
+        folder = try ServerProcess.privateFolder()
+        path = folder + "/socket"
+        errors = try ServerProcess.namelessFile(in: folder)
         let output = Pipe()
         process.executableURL = program
-        process.arguments = ["serve", "--socket", path, "--until-eof"] + arguments
+        process.arguments = ["serve", "--socket", path, "--until-eof", "--remove-folder"] + arguments
         process.standardInput = input
         process.standardOutput = output
+        process.standardError = errors
         do {
             try process.run()
         } catch {
-            try? FileManager.default.removeItem(at: folder)
+            hasEnded = true
+            rmdir(folder)
             throw ServerProcessError.failed("\(program.path) cannot be started: \(error.localizedDescription)")
         }
         guard ServerProcess.waitForLine("listening on unix:\(path)", from: output) else {
+            let isEnded = ServerProcess.endsSoon(process)
             end()
-            throw ServerProcessError.failed(
-                "\(program.path) ended, or did not say within \(Int(ServerProcess.startTimeout)) seconds that it listens"
-            )
+            let what =
+                isEnded
+                ? "\(program.path) ended with exit code \(process.terminationStatus) before it served"
+                : "\(program.path) did not say within \(Int(ServerProcess.startTimeout)) seconds that it listens"
+            throw ServerProcessError.failed(what + (errorOutput.isEmpty ? "" : "; it wrote:\n\(errorOutput)"))
         }
     }
 
@@ -58,18 +66,32 @@ public final class ServerProcess {
 
     /// Ends the server and waits until it is gone. Ending again does nothing.
     public func end() {
-        guard process.isRunning || FileManager.default.fileExists(atPath: folder.path) else { return }
+        if hasEnded { return }
+        hasEnded = true
         try? input.fileHandleForWriting.close()
         if process.isRunning { process.terminate() }
         let deadline = Date().addingTimeInterval(ServerProcess.endTimeout)
         while process.isRunning && deadline.timeIntervalSinceNow > 0 { usleep(1_000) }
         if process.isRunning { kill(process.processIdentifier, SIGKILL) }
         process.waitUntilExit()
-        try? FileManager.default.removeItem(at: folder)
+        // A server that was killed could not do it.
+        unlink(path)
+        rmdir(folder)
     }
 
     /// The server's process id.
     public var processIdentifier: Int32 { process.processIdentifier }
+
+    /// The last of what the server wrote to its standard error.
+    public var errorOutput: String {
+        var status = stat()
+        guard fstat(errors.fileDescriptor, &status) == 0 else { return "" }
+        let count = min(Int(status.st_size), ServerProcess.mostErrorBytes)
+        var bytes = [UInt8](repeating: 0, count: count)
+        let read = pread(errors.fileDescriptor, &bytes, count, Int(status.st_size) - count)
+        return String(decoding: bytes.prefix(max(0, read)), as: UTF8.self)
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
 
     /// The folder of this program's executable.
     public static var ownFolder: URL {
@@ -83,6 +105,30 @@ public final class ServerProcess {
             + (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
         return folders.lazy.map { URL(fileURLWithPath: $0).appendingPathComponent(name) }
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+    }
+
+    /// A new folder for its owner only: nobody else can put a socket there first.
+    private static func privateFolder() throws -> String {
+        let wanted = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        let base = wanted.utf8.count <= mostFolderBytes && wanted.hasPrefix("/") ? wanted : "/tmp"
+        var template = Array("\(base)/swift-gym-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw ServerProcessError.failed(
+                "no folder for a socket can be made in \(base): \(String(cString: strerror(errno)))")
+        }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private static func namelessFile(in folder: String) throws -> FileHandle {
+        let name = folder + "/errors"
+        let descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0o600)
+        guard descriptor >= 0 else {
+            let reason = String(cString: strerror(errno))
+            rmdir(folder)
+            throw ServerProcessError.failed("no file can be made in \(folder): \(reason)")
+        }
+        unlink(name)
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
     private static func waitForLine(_ line: String, from pipe: Pipe) -> Bool {
@@ -99,6 +145,12 @@ public final class ServerProcess {
             if text.contains(line + "\n") { return true }
         }
         return false
+    }
+
+    /// Whether a process whose output has ended ends as well: between the two there is a moment.
+    private static func endsSoon(_ process: Process) -> Bool {
+        for _ in 0..<100 where process.isRunning { usleep(10_000) }
+        return !process.isRunning
     }
 }
 

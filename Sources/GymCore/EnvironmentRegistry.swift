@@ -25,6 +25,20 @@ public struct EnvironmentRegistry: Sendable {
         register(spec, batches: { settings in try SyncVectorEnvironment(spec: spec, settings: settings, make: make) })
     }
 
+    /// Adds an environment whose batches are stepped together.
+    ///
+    /// - Parameter make: makes one, from values for all the options that `spec` declares. It throws ``OptionError``
+    ///   for options that do not go together.
+    /// - Precondition: no environment of that id is registered yet.
+    @inlinable
+    public mutating func register<E: LockstepEnvironment & Sendable>(
+        _ spec: EnvironmentSpec, make: @escaping @Sendable (OptionValues) throws -> E
+    ) {
+        register(
+            spec,
+            batches: { settings in try SyncVectorEnvironment(lockstep: spec, settings: settings, make: make) })
+    }
+
     /// Adds an environment that makes its batches by itself.
     ///
     /// - Precondition: no environment of that id is registered yet.

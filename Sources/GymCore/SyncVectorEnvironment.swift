@@ -83,8 +83,22 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     /// - Throws: ``OptionError``, or what `make` throws.
     /// - Precondition: there is at least one environment.
     @inlinable
-    public init(
+    public convenience init(
         spec: EnvironmentSpec, settings: VectorEnvironmentSettings, make: (OptionValues) throws -> E
+    ) throws {
+        try self.init(spec: spec, settings: settings, make: make) { slots, rows, actions, buffers, rules in
+            SyncVectorEnvironment<E>.step(slots, rows: rows, into: buffers, rules: rules) { slot, row in
+                try slot.pointee.environment.step(
+                    action: ActionReader(actions, row: row), generator: &slot.pointee.generator!,
+                    observation: ObservationWriter(buffers.observation, row: row))
+            }
+        }
+    }
+
+    @inlinable
+    init(
+        spec: EnvironmentSpec, settings: VectorEnvironmentSettings, make: (OptionValues) throws -> E,
+        stepRows: @escaping StepRows
     ) throws {
         precondition(settings.count >= 1, "a batch has at least one environment")
         if case .steps(let steps) = settings.timeLimit, steps < 1 {
@@ -105,9 +119,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         observationSpace = environments[0].observationSpace
         actionSpace = environments[0].actionSpace
         observationChecks = ObservationChecks(settings.checksObservations ? observationSpace : nil)
-        stepRows = { slots, rows, actions, buffers, rules in
-            SyncVectorEnvironment<E>.step(slots, rows: rows, actions: actions, into: buffers, rules: rules)
-        }
+        self.stepRows = stepRows
         autoresetOptions = try OptionValues([:], for: spec.resetOptions)
         slots = .allocate(capacity: count)
         let limit = TimeLimit(maxEpisodeSteps: maxEpisodeSteps)
@@ -200,16 +212,18 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
                 autoreset: autoreset, resetOptions: autoresetOptions, checks: observationChecks, wantsInfo: wantsInfo))
     }
 
+    /// Steps rows one after the other; `take` takes the environment's step.
     @inlinable
+    @inline(__always)
     static func step(
-        _ slots: UnsafeMutableBufferPointer<Slot>, rows: Range<Int>, actions: BatchBuffer, into buffers: StepBuffers,
-        rules: EpisodeRules
+        _ slots: UnsafeMutableBufferPointer<Slot>, rows: Range<Int>, into buffers: StepBuffers, rules: EpisodeRules,
+        take: (UnsafeMutablePointer<Slot>, Int) throws -> StepResult
     ) -> [EnvironmentFault] {
         var faults: [EnvironmentFault] = []
         for row in rows {
             let slot = slots.baseAddress! + row
             do {
-                try step(slot, row: row, actions: actions, into: buffers, rules: rules)
+                try step(slot, row: row, into: buffers, rules: rules, take: take)
             } catch {
                 faults.append(fault(slot, row: row, error, into: buffers))
             }
@@ -221,8 +235,8 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     @inlinable
     @inline(__always)
     static func step(
-        _ slot: UnsafeMutablePointer<Slot>, row: Int, actions: BatchBuffer, into buffers: StepBuffers,
-        rules: borrowing EpisodeRules
+        _ slot: UnsafeMutablePointer<Slot>, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules,
+        take: (UnsafeMutablePointer<Slot>, Int) throws -> StepResult
     ) throws {
         if slot.pointee.phase == .ended {
             // Next-step autoreset: the action is not looked at.
@@ -232,9 +246,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             try startEpisode(slot, row: row, into: buffers, rules: rules)
             return
         }
-        let result = try slot.pointee.environment.step(
-            action: ActionReader(actions, row: row), generator: &slot.pointee.generator!,
-            observation: ObservationWriter(buffers.observation, row: row))
+        let result = try take(slot, row)
         try rules.checks.check(row: row, of: buffers.observation)
         let limitReached = slot.pointee.timeLimit.step()
         let truncated = result.truncated || limitReached

@@ -195,7 +195,8 @@ extension Session {
         }
         guard let entry = handles[request.handle] else {
             throw WireError(
-                .unknownHandle, "there is no handle \(request.handle) on this connection: it was never made, or is closed")
+                .unknownHandle,
+                "there is no handle \(request.handle) on this connection: it was never made, or is closed")
         }
         let handle = entry.handle
         if let thread = entry.thread { return try hand(request, body, to: thread, handle) }
@@ -212,7 +213,8 @@ extension Session {
         let limits = server.configuration.limits
         guard pendingRequests.load(ordering: .relaxed) < limits.maxPendingRequests else {
             throw WireError(
-                .limitExceeded, "\(limits.maxPendingRequests) requests wait for their answers already; receive some first")
+                .limitExceeded,
+                "\(limits.maxPendingRequests) requests wait for their answers already; receive some first")
         }
         // While it is busy, the memory for its actions is in use: the request waits as it came.
         let work: HandleThread.Work =

@@ -280,7 +280,9 @@ final class Session: @unchecked Sendable {
     private func reapIfIdle() throws {
         guard hasGreeted else { throw SystemError("no hello within \(Int(Session.helloSeconds)) seconds", ETIMEDOUT) }
         // Who waits for an answer is not idle.
-        guard pendingRequests.load(ordering: .acquiring) == 0, !handles.values.contains(where: \.isStepping) else { return }
+        guard pendingRequests.load(ordering: .acquiring) == 0, !handles.values.contains(where: \.isStepping) else {
+            return
+        }
         let timeout = server.configuration.limits.idleTimeoutSeconds
         let idle = monotonicSeconds() - Double(lastActivity.load(ordering: .relaxed)) * 1e-3
         guard idle >= Double(timeout) * 0.99 else { return }

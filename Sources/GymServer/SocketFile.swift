@@ -12,7 +12,8 @@ struct SocketFile {
     static func listen(at path: String) throws -> (UnixSocket, SocketFile) {
         // Of servers that start at the same time, one looks at the file after the other: between a look and the removal
         // of a stale file, none can have made a new one.
-        let folder = open(path.lastIndex(of: "/").map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folder = open(
+            path.lastIndex(of: "/").map { String(path[...$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         if folder >= 0 { flock(folder, LOCK_EX) }
         defer { if folder >= 0 { close(folder) } }
         do {

@@ -31,14 +31,37 @@ public struct Adam: ~Copyable {
 
     /// Applies a store's gradient, multiplied by `scale`.
     public mutating func step(_ store: ParameterStore, learningRate: Double, scale: Float = 1) {
-        precondition(store.count == count, "an optimiser for \(count) parameters given \(store.count)")
+        begin(learningRate: learningRate).apply(store, 0..<count, scale: scale)
+    }
+
+    /// Begins a step whose parts are applied one by one, on any thread: the same as ``step(_:learningRate:scale:)``.
+    public mutating func begin(learningRate: Double) -> Step {
         steps += 1
         let t = Double(steps)
-        let correction1 = 1 - pow(beta1, t)
-        let correction2 = 1 - pow(beta2, t)
-        vector_kernels_adam(
-            count, store.values, store.gradient, moments, moments + count, scale, Float(beta1), Float(beta2),
-            Float(learningRate / correction1), Float(1 / correction2.squareRoot()), Float(epsilon))
+        return Step(
+            moments: moments, count: count, beta1: Float(beta1), beta2: Float(beta2),
+            rate: Float(learningRate / (1 - pow(beta1, t))),
+            rootCorrection: Float(1 / (1 - pow(beta2, t)).squareRoot()), epsilon: Float(epsilon))
+    }
+
+    /// A step that was begun.
+    public struct Step: @unchecked Sendable {
+        fileprivate let moments: UnsafeMutablePointer<Float>
+        fileprivate let count: Int
+        fileprivate let beta1: Float
+        fileprivate let beta2: Float
+        fileprivate let rate: Float
+        fileprivate let rootCorrection: Float
+        fileprivate let epsilon: Float
+
+        /// Applies the gradient, multiplied by `scale`, to the parameters of a range; every parameter once.
+        public func apply(_ store: ParameterStore, _ range: Range<Int>, scale: Float = 1) {
+            precondition(store.count == count, "an optimiser for \(count) parameters given \(store.count)")
+            let start = range.lowerBound
+            vector_kernels_adam(
+                range.count, store.values + start, store.gradient + start, moments + start, moments + count + start,
+                scale, beta1, beta2, rate, rootCorrection, epsilon)
+        }
     }
 
     /// Continues after `steps` steps; the moments are to be written to ``moments``.

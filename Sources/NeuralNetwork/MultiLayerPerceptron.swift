@@ -134,14 +134,16 @@ public struct MultiLayerPerceptron: Sendable {
     ///
     /// - Parameters:
     ///   - gradient: where the gradient by the parameters goes, laid out as they are; `nil`: not wanted.
-    ///   - inputGradient: where the gradient by the input goes, (rows, inputs); `nil`: not wanted.
+    ///   - inputGradient: where the gradient by the input goes, (rows, elements of `inputColumns`); `nil`: not wanted.
+    ///   - inputColumns: the part of an input row that the gradient is wanted by; `nil`: all of it.
     ///   - accumulate: whether the parameters' gradient is added to what was there.
     public func backward(
         _ parameters: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int, _ workspace: Workspace,
         gradient: UnsafeMutablePointer<Float>?, inputGradient: UnsafeMutablePointer<Float>? = nil,
-        accumulate: Bool = false
+        inputColumns: Range<Int>? = nil, accumulate: Bool = false
     ) {
-        for (index, layer) in layers.enumerated().reversed() {
+        for index in stride(from: layers.count - 1, through: 0, by: -1) {
+            let layer = layers[index]
             let x = index == 0 ? input : UnsafePointer(workspace.activations[index - 1])
             let delta = workspace.gradients[index]
             layer.activation.backward(
@@ -155,9 +157,11 @@ public struct MultiLayerPerceptron: Sendable {
             }
             guard let next = index > 0 ? workspace.gradients[index - 1] : inputGradient else { continue }
             // dx = dy Wᵀ
+            let columns = index == 0 ? inputColumns ?? 0..<layer.inputs : 0..<layer.inputs
             vector_kernels_transpose(
-                layer.inputs, layer.outputs, parameters + layer.weight.offset, workspace.scratch)
-            matrixProduct(m: rows, n: layer.inputs, k: layer.outputs, delta, workspace.scratch, into: next)
+                columns.count, layer.outputs,
+                parameters + layer.weight.offset + columns.lowerBound * layer.outputs, workspace.scratch)
+            matrixProduct(m: rows, n: columns.count, k: layer.outputs, delta, workspace.scratch, into: next)
         }
     }
 

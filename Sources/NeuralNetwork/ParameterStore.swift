@@ -79,10 +79,26 @@ public final class ParameterStore: @unchecked Sendable {
         values.update(from: other.values, count: count)
     }
 
-    /// Moves every value towards another store's: value += rate · (other - value).
-    public func polyak(towards other: ParameterStore, rate: Float) {
-        precondition(other.views == views, "parameters are averaged between models of one layout")
-        vector_kernels_polyak(count, rate, other.values, values)
+    /// Moves values towards another store's: value += rate · (other - value).
+    ///
+    /// - Parameter range: which values; by default all.
+    public func polyak(towards other: ParameterStore, rate: Float, _ range: Range<Int>? = nil) {
+        precondition(other.count == count, "parameters are averaged between models of one layout")
+        let range = range ?? 0..<count
+        vector_kernels_polyak(
+            range.count, rate, other.values + range.lowerBound, values + range.lowerBound)
+    }
+
+    /// Adds a gradient that was computed from other rows.
+    ///
+    /// - Parameter range: which elements.
+    public func addGradient(_ other: UnsafePointer<Float>, _ range: Range<Int>) {
+        vector_kernels_add(range.count, other + range.lowerBound, gradient + range.lowerBound)
+    }
+
+    /// The squared Euclidean norm of a part of the gradient.
+    public func squaredGradientNorm(_ range: Range<Int>) -> Double {
+        vector_kernels_sum_of_squares(range.count, gradient + range.lowerBound)
     }
 
     /// Whether every value is a finite number.

@@ -56,6 +56,8 @@ struct Body: BitwiseCopyable {
     var isBullet: Bool
     /// Whether the island being built has it.
     var isInIsland = false
+    /// Which of the bodies that can move it is, in the order in which they were added; -1 for a fixed one.
+    var order: Int32 = -1
     /// Its place in the island being solved.
     var islandIndex: Int32 = 0
     /// Heads of its lists, newest first; -1 is the end.
@@ -65,6 +67,8 @@ struct Body: BitwiseCopyable {
 
     var transform: Transform
     var sweep: Sweep
+    /// The rotation by the sweep's `angle0`, as long as no impact has moved the sweep's start.
+    var rotation0 = Rotation.identity
     var linearVelocity: Vec2
     var angularVelocity: Float
     var force = Vec2.zero
@@ -117,6 +121,24 @@ struct Body: BitwiseCopyable {
         angularVelocity = 0
         force = .zero
         torque = 0
+    }
+
+    /// Takes over where the solver has put the body.
+    @inline(__always)
+    mutating func finish(_ position: inout BodyPosition, _ velocity: BodyVelocity) {
+        position.updateRotation()
+        sweep.center = position.c
+        sweep.angle = position.a
+        linearVelocity = velocity.v
+        angularVelocity = velocity.w
+        transform.rotation = position.rotation
+        transform.position = sweep.center - transform.rotation.apply(sweep.localCenter)
+    }
+
+    /// The transform at the sweep's start.
+    @inline(__always)
+    var startTransform: Transform {
+        Transform(position: sweep.center0 - rotation0.apply(sweep.localCenter), rotation: rotation0)
     }
 
     /// Recomputes the transform from the sweep's end.

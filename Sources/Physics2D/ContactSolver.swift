@@ -2,6 +2,24 @@
 struct BodyPosition: BitwiseCopyable {
     var c: Vec2
     var a: Float
+    /// The rotation by `a`, or by what `a` was before it changed.
+    private(set) var rotation: Rotation
+    private var rotationAngle: Float
+
+    init(c: Vec2, a: Float, rotation: Rotation) {
+        self.c = c
+        self.a = a
+        self.rotation = rotation
+        rotationAngle = a
+    }
+
+    /// Recomputes the rotation if the angle has changed: sines cost more than all the rest of an iteration.
+    @inline(__always)
+    mutating func updateRotation() {
+        if rotationAngle.bitPattern == a.bitPattern { return }
+        rotation = Rotation(angle: a)
+        rotationAngle = a
+    }
 }
 
 /// Velocity of a body while its island is solved.
@@ -56,11 +74,15 @@ struct ContactConstraint: BitwiseCopyable {
 
 extension ContactConstraint {
     /// Where the shapes touch, from the bodies' positions.
-    mutating func prepare(_ positions: UnsafePointer<BodyPosition>, _ velocities: UnsafePointer<BodyVelocity>) {
+    mutating func prepare(
+        _ positions: UnsafeMutablePointer<BodyPosition>, _ velocities: UnsafePointer<BodyVelocity>
+    ) {
+        positions[indexA].updateRotation()
+        positions[indexB].updateRotation()
         let pA = positions[indexA]
         let pB = positions[indexB]
-        let qA = Rotation(angle: pA.a)
-        let qB = Rotation(angle: pB.a)
+        let qA = pA.rotation
+        let qB = pB.rotation
         let xfA = Transform(position: pA.c - qA.apply(localCenterA), rotation: qA)
         let xfB = Transform(position: pB.c - qB.apply(localCenterB), rotation: qB)
 
@@ -254,12 +276,14 @@ extension ContactConstraint {
     ) -> Float {
         let (mA, iA) = movesA ? (inverseMassA, inverseInertiaA) : (0, 0)
         let (mB, iB) = movesB ? (inverseMassB, inverseInertiaB) : (0, 0)
-        var (cA, aA) = (positions[indexA].c, positions[indexA].a)
-        var (cB, aB) = (positions[indexB].c, positions[indexB].a)
+        let pA = positions + indexA
+        let pB = positions + indexB
         var least: Float = 0
         for index in 0..<manifoldCount {
-            let qA = Rotation(angle: aA)
-            let qB = Rotation(angle: aB)
+            pA.pointee.updateRotation()
+            pB.pointee.updateRotation()
+            let (cA, cB) = (pA.pointee.c, pB.pointee.c)
+            let (qA, qB) = (pA.pointee.rotation, pB.pointee.rotation)
             let xfA = Transform(position: cA - qA.apply(localCenterA), rotation: qA)
             let xfB = Transform(position: cB - qB.apply(localCenterB), rotation: qB)
             let local = index == 0 ? localPoint1 : localPoint2
@@ -294,13 +318,11 @@ extension ContactConstraint {
             let k = mA + mB + iA * rnA * rnA + iB * rnB * rnB
             let impulse = k > 0 ? -c / k : 0
             let p = impulse * normal
-            cA -= mA * p
-            aA -= iA * cross(rA, p)
-            cB += mB * p
-            aB += iB * cross(rB, p)
+            pA.pointee.c = cA - mA * p
+            pA.pointee.a -= iA * cross(rA, p)
+            pB.pointee.c = cB + mB * p
+            pB.pointee.a += iB * cross(rB, p)
         }
-        positions[indexA] = BodyPosition(c: cA, a: aA)
-        positions[indexB] = BodyPosition(c: cB, a: aB)
         return least
     }
 }

@@ -8,6 +8,48 @@ struct Island: ~Copyable {
     var contactConstraints = Pool<ContactConstraint>(capacity: 32)
     var jointConstraints = Pool<JointConstraint>()
     var stack = Pool<Int32>()
+    /// What the velocity iterations worked on a period ago.
+    var snapshot = Pool<UInt32>(capacity: 64)
+    /// What the last iterations added to the joints' anchor impulses, which decide nothing but have to be kept.
+    var additions = Pool<Vec2>(capacity: 64)
+    /// A cycle is noticed when its length divides this.
+    static let period = 12
+    /// How far the search for islands is in the list of bodies.
+    var seed = 0
+
+    /// Compares all that decides the next velocity iteration with what it was at the last call.
+    mutating func hasChangedSinceSnapshot(isFirst: Bool) -> Bool {
+        let count = 3 * bodies.count + 2 * jointConstraints.count + 4 * contactConstraints.count
+        snapshot.reserve(count)
+        let words = snapshot.base
+        var differences: UInt32 = isFirst ? 1 : 0
+        var next = 0
+        @inline(__always)
+        func note(_ value: Float) {
+            differences |= words[next] ^ value.bitPattern
+            words[next] = value.bitPattern
+            next += 1
+        }
+        if isFirst { words.initialize(repeating: 0, count: count) }
+        for i in 0..<bodies.count {
+            note(velocities.base[i].v.x)
+            note(velocities.base[i].v.y)
+            note(velocities.base[i].w)
+        }
+        for i in 0..<jointConstraints.count {
+            let joint = jointConstraints.base + i
+            note(joint.pointee.impulse.z)
+            note(joint.pointee.motorImpulse)
+        }
+        for i in 0..<contactConstraints.count {
+            let contact = contactConstraints.base + i
+            note(contact.pointee.first.normalImpulse)
+            note(contact.pointee.first.tangentImpulse)
+            note(contact.pointee.second.normalImpulse)
+            note(contact.pointee.second.tangentImpulse)
+        }
+        return differences != 0
+    }
 
     mutating func clear() {
         bodies.truncate(to: 0)
@@ -22,24 +64,30 @@ extension World {
         bodies.base[Int(body)].islandIndex = Int32(island.bodies.append(body))
     }
 
-    /// Finds the islands and solves each.
-    mutating func solveIslands(_ step: TimeStep) {
+    /// Starts the search for islands.
+    mutating func startIslands() {
         clearIslandFlags()
-        for i in 0..<movable.count {
-            let seed = movable.base[i]
-            if bodies.base[Int(seed)].isInIsland || !bodies.base[Int(seed)].isAwake { continue }
-            buildIsland(from: seed)
-            solveIsland(step)
-            // Fixed bodies take part in any number of islands.
-            for j in 0..<island.bodies.count {
-                let body = bodies.base + Int(island.bodies.base[j])
-                if body.pointee.kind == .fixed { body.pointee.isInIsland = false }
-            }
+        island.seed = 0
+    }
+
+    /// Builds the next island of bodies that are awake; false when there is none left.
+    mutating func nextIsland() -> Bool {
+        while island.seed < movable.count {
+            let body = movable.base[island.seed]
+            island.seed += 1
+            if bodies.base[Int(body)].isInIsland || !bodies.base[Int(body)].isAwake { continue }
+            buildIsland(from: body)
+            return true
         }
+        return false
+    }
+
+    /// Moves the boxes of all bodies that were in an island.
+    mutating func synchronizeMovedFixtures() {
         for i in 0..<movable.count where bodies.base[Int(movable.base[i])].isInIsland {
-            synchronizeFixtures(of: Int(movable.base[i]))
+            let index = Int(movable.base[i])
+            synchronizeFixtures(of: index, from: bodies.base[index].startTransform)
         }
-        findNewContacts()
     }
 
     private func clearIslandFlags() {
@@ -102,8 +150,8 @@ extension World {
         island.stack.append(body)
     }
 
-    /// Velocities, positions, sleep.
-    private mutating func solveIsland(_ step: TimeStep) {
+    /// All that comes before the velocity iterations.
+    mutating func beginIsland(_ step: TimeStep) {
         integrateVelocities(step.dt)
         prepareContacts(dtRatio: step.dtRatio)
         for i in 0..<island.contactConstraints.count {
@@ -113,19 +161,24 @@ extension World {
             island.contactConstraints.base[i].warmStart(island.velocities.base)
         }
         prepareJoints(step)
-        solveVelocities(step.velocityIterations)
+    }
+
+    /// All that comes after the velocity iterations: positions, sleep.
+    mutating func endIsland(_ step: TimeStep) {
         storeImpulses()
         integratePositions(step.dt)
         let isSolved = solvePositions(step.positionIterations)
         for i in 0..<island.bodies.count {
             let body = bodies.base + Int(island.bodies.base[i])
-            body.pointee.sweep.center = island.positions.base[i].c
-            body.pointee.sweep.angle = island.positions.base[i].a
-            body.pointee.linearVelocity = island.velocities.base[i].v
-            body.pointee.angularVelocity = island.velocities.base[i].w
-            if body.pointee.kind == .dynamic { body.pointee.synchronizeTransform() }
+            if body.pointee.kind == .fixed { continue }
+            body.pointee.finish(&island.positions.base[i], island.velocities.base[i])
         }
         if allowsSleep { updateSleep(step.dt, isSolved: isSolved) }
+        // Fixed bodies take part in any number of islands.
+        for i in 0..<island.bodies.count {
+            let body = bodies.base + Int(island.bodies.base[i])
+            if body.pointee.kind == .fixed { body.pointee.isInIsland = false }
+        }
     }
 
     private mutating func integrateVelocities(_ dt: Float) {
@@ -136,6 +189,7 @@ extension World {
             let body = bodies.base + Int(island.bodies.base[i])
             body.pointee.sweep.center0 = body.pointee.sweep.center
             body.pointee.sweep.angle0 = body.pointee.sweep.angle
+            body.pointee.rotation0 = body.pointee.transform.rotation
             var v = body.pointee.linearVelocity
             var w = body.pointee.angularVelocity
             if body.pointee.kind == .dynamic {
@@ -145,7 +199,10 @@ extension World {
                 v = 1 / (1 + dt * body.pointee.linearDamping) * v
                 w *= 1 / (1 + dt * body.pointee.angularDamping)
             }
-            island.positions.append(BodyPosition(c: body.pointee.sweep.center, a: body.pointee.sweep.angle))
+            island.positions.append(
+                BodyPosition(
+                    c: body.pointee.sweep.center, a: body.pointee.sweep.angle,
+                    rotation: body.pointee.transform.rotation))
             island.velocities.append(BodyVelocity(v: v, w: w))
         }
     }
@@ -196,15 +253,41 @@ extension World {
         }
     }
 
-    private mutating func solveVelocities(_ iterations: Int) {
+    /// The velocity iterations. They end early only where going on would change nothing: when everything they work on
+    /// is, to the bit, what it was one period before. Rounding makes most solutions end in a short cycle.
+    mutating func solveVelocities(_ iterations: Int) {
         let joints = island.jointConstraints.base
         let jointCount = island.jointConstraints.count
         let contacts = island.contactConstraints.base
         let contactCount = island.contactConstraints.count
         let velocities = island.velocities.base
-        for _ in 0..<iterations {
-            for j in 0..<jointCount { joints[j].solveVelocity(velocities) }
-            for c in 0..<contactCount { contacts[c].solveVelocity(velocities) }
+        let period = Island.period
+        island.additions.reserve(period * jointCount)
+        let additions = island.additions.base
+        var remaining = iterations
+        var isFirst = true
+        while remaining > 0 {
+            let count = min(period, remaining)
+            for n in 0..<count {
+                for j in 0..<jointCount {
+                    additions[n * jointCount + j] = joints[j].solveVelocity(velocities)
+                }
+                for c in 0..<contactCount { contacts[c].solveVelocity(velocities) }
+            }
+            remaining -= count
+            let hasChanged = island.hasChangedSinceSnapshot(isFirst: isFirst)
+            isFirst = false
+            if hasChanged || count < period { continue }
+            // Whole periods lead back here, and each adds the same to the anchors' impulses.
+            while remaining >= period {
+                for n in 0..<period {
+                    for j in 0..<jointCount {
+                        joints[j].impulse.x += additions[n * jointCount + j].x
+                        joints[j].impulse.y += additions[n * jointCount + j].y
+                    }
+                }
+                remaining -= period
+            }
         }
     }
 
@@ -290,13 +373,9 @@ extension World {
         }
     }
 
-    /// Moves a body's boxes in the tree to cover its motion in this step.
-    mutating func synchronizeFixtures(of index: Int) {
+    /// Moves a body's boxes in the tree to cover its motion since it was at `start`.
+    mutating func synchronizeFixtures(of index: Int, from start: Transform) {
         let body = bodies.base + index
-        let rotation = Rotation(angle: body.pointee.sweep.angle0)
-        let start = Transform(
-            position: body.pointee.sweep.center0 - rotation.apply(body.pointee.sweep.localCenter),
-            rotation: rotation)
         let end = body.pointee.transform
         var next = body.pointee.firstFixture
         while next != -1 {

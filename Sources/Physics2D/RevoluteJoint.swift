@@ -101,7 +101,7 @@ struct JointConstraint: BitwiseCopyable {
 extension JointConstraint {
     /// Prepares a joint for a step of `dt` seconds: mass matrix, limit state, impulses of the last step scaled.
     init(
-        _ index: Int32, _ joint: RevoluteJoint, _ a: Body, _ b: Body, _ positions: UnsafePointer<BodyPosition>,
+        _ index: Int32, _ joint: RevoluteJoint, _ a: Body, _ b: Body, _ positions: UnsafeMutablePointer<BodyPosition>,
         dt: Float, dtRatio: Float
     ) {
         self.joint = index
@@ -113,8 +113,10 @@ extension JointConstraint {
         localA = joint.localAnchorA - a.sweep.localCenter
         localB = joint.localAnchorB - b.sweep.localCenter
         let (angleA, angleB) = (positions[indexA].a, positions[indexB].a)
-        rA = Rotation(angle: angleA).apply(localA)
-        rB = Rotation(angle: angleB).apply(localB)
+        positions[indexA].updateRotation()
+        positions[indexB].updateRotation()
+        rA = positions[indexA].rotation.apply(localA)
+        rB = positions[indexB].rotation.apply(localB)
 
         // J = [-1 -skew(rA) 1 skew(rB); 0 -1 0 1], K = J·M⁻¹·Jᵀ
         ex = Vec3(
@@ -178,9 +180,9 @@ extension JointConstraint {
             z: inverseDeterminant33 * dot(ex, cross(ey, b)))
     }
 
-    /// One iteration over motor, limit and anchor.
+    /// One iteration over motor, limit and anchor; returns what it added to the anchor's impulse.
     @inline(__always)
-    mutating func solveVelocity(_ velocities: UnsafeMutablePointer<BodyVelocity>) {
+    mutating func solveVelocity(_ velocities: UnsafeMutablePointer<BodyVelocity>) -> Vec2 {
         var (vA, wA) = (velocities[indexA].v, velocities[indexA].w)
         var (vB, wB) = (velocities[indexB].v, velocities[indexB].w)
         let (mA, mB, iA, iB) = (inverseMassA, inverseMassB, inverseInertiaA, inverseInertiaB)
@@ -195,8 +197,9 @@ extension JointConstraint {
         }
 
         let speed = vB + cross(wB, rB) - vA - cross(wA, rA)
+        let p: Vec2
         if limitState == .inactive {
-            let p = solve22(-speed)
+            p = solve22(-speed)
             impulse.x += p.x
             impulse.y += p.y
             vA -= mA * p
@@ -217,7 +220,7 @@ extension JointConstraint {
             } else {
                 impulse = Vec3(x: impulse.x + change.x, y: impulse.y + change.y, z: impulse.z + change.z)
             }
-            let p = Vec2(change.x, change.y)
+            p = Vec2(change.x, change.y)
             vA -= mA * p
             wA -= iA * (cross(rA, p) + change.z)
             vB += mB * p
@@ -225,18 +228,19 @@ extension JointConstraint {
         }
         velocities[indexA] = BodyVelocity(v: vA, w: wA)
         velocities[indexB] = BodyVelocity(v: vB, w: wB)
+        return p
     }
 
     /// One iteration that closes the gap at the anchor and turns the bodies back into the limits; returns whether
     /// both were within tolerance.
     func solvePosition(_ positions: UnsafeMutablePointer<BodyPosition>) -> Bool {
-        var (cA, aA) = (positions[indexA].c, positions[indexA].a)
-        var (cB, aB) = (positions[indexB].c, positions[indexB].a)
+        let pA = positions + indexA
+        let pB = positions + indexB
         let (mA, mB, iA, iB) = (inverseMassA, inverseMassB, inverseInertiaA, inverseInertiaB)
         var angularError: Float = 0
 
         if limitState != .inactive {
-            let angle = aB - aA - referenceAngle
+            let angle = pB.pointee.a - pA.pointee.a - referenceAngle
             var correction: Float
             switch limitState {
             case .equal:
@@ -253,25 +257,24 @@ extension JointConstraint {
                 correction = clamp(correction - Settings.angularSlop, 0, Settings.maxAngularCorrection)
             }
             let limitImpulse = -motorMass * correction
-            aA -= iA * limitImpulse
-            aB += iB * limitImpulse
+            pA.pointee.a -= iA * limitImpulse
+            pB.pointee.a += iB * limitImpulse
         }
 
-        let rA = Rotation(angle: aA).apply(localA)
-        let rB = Rotation(angle: aB).apply(localB)
-        let gap = cB + rB - cA - rA
+        pA.pointee.updateRotation()
+        pB.pointee.updateRotation()
+        let rA = pA.pointee.rotation.apply(localA)
+        let rB = pB.pointee.rotation.apply(localB)
+        let gap = pB.pointee.c + rB - pA.pointee.c - rA
         let offDiagonal = -iA * rA.x * rA.y - iB * rB.x * rB.y
         let k = Mat22(
             ex: Vec2(mA + mB + iA * rA.y * rA.y + iB * rB.y * rB.y, offDiagonal),
             ey: Vec2(offDiagonal, mA + mB + iA * rA.x * rA.x + iB * rB.x * rB.x))
         let p = -k.solve(gap)
-        cA -= mA * p
-        aA -= iA * cross(rA, p)
-        cB += mB * p
-        aB += iB * cross(rB, p)
-
-        positions[indexA] = BodyPosition(c: cA, a: aA)
-        positions[indexB] = BodyPosition(c: cB, a: aB)
+        pA.pointee.c -= mA * p
+        pA.pointee.a -= iA * cross(rA, p)
+        pB.pointee.c += mB * p
+        pB.pointee.a += iB * cross(rB, p)
         return gap.length <= Settings.linearSlop && angularError <= Settings.angularSlop
     }
 }

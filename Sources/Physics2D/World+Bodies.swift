@@ -3,6 +3,7 @@ extension World {
     public mutating func addBody(_ definition: BodyDefinition) -> Int {
         let index = bodies.append(Body(definition))
         if definition.kind == .dynamic {
+            bodies.base[index].order = Int32(movable.count)
             movable.append(Int32(index))
             // Newest first.
             let list = movable.base

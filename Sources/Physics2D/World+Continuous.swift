@@ -62,10 +62,15 @@ extension World {
             b.pointee.sweep.advance(to: alpha0)
         }
         var time: Float = 1
-        if let beta = timeOfImpact(
-            outline(Int(contact.pointee.fixtureA)), a.pointee.sweep,
-            outline(Int(contact.pointee.fixtureB)), b.pointee.sweep)
-        {
+        let shapeA = outline(Int(contact.pointee.fixtureA))
+        let shapeB = outline(Int(contact.pointee.fixtureB))
+        let isApart =
+            shapeA.kind == .edge && a.pointee.kind == .fixed && b.pointee.sweep.alpha0 == 0
+            && staysApart(
+                shapeA, a.pointee.transform, shapeB, from: b.pointee.startTransform, to: b.pointee.transform,
+                turn: b.pointee.sweep.angle - b.pointee.sweep.angle0,
+                center: b.pointee.sweep.localCenter)
+        if !isApart, let beta = timeOfImpact(shapeA, a.pointee.sweep, shapeB, b.pointee.sweep) {
             time = alpha0 + (1 - alpha0) * beta
             if !(time < 1) { time = 1 }
         }
@@ -104,7 +109,12 @@ extension World {
             let body = Int(island.bodies.base[i])
             bodies.base[body].isInIsland = false
             if bodies.base[body].kind != .dynamic { continue }
-            synchronizeFixtures(of: body)
+            let sweep = bodies.base[body].sweep
+            let rotation = Rotation(angle: sweep.angle0)
+            synchronizeFixtures(
+                of: body,
+                from: Transform(
+                    position: sweep.center0 - rotation.apply(sweep.localCenter), rotation: rotation))
             forEachContact(of: body) { contact in
                 contact.pointee.hasImpactTime = false
                 contact.pointee.isInIsland = false
@@ -170,10 +180,14 @@ extension World {
         island.velocities.truncate(to: 0)
         for i in 0..<island.bodies.count {
             let body = bodies.base + Int(island.bodies.base[i])
-            island.positions.append(BodyPosition(c: body.pointee.sweep.center, a: body.pointee.sweep.angle))
+            island.positions.append(
+                BodyPosition(
+                    c: body.pointee.sweep.center, a: body.pointee.sweep.angle,
+                    rotation: body.pointee.transform.rotation))
             island.velocities.append(
                 BodyVelocity(v: body.pointee.linearVelocity, w: body.pointee.angularVelocity))
         }
+        island.jointConstraints.truncate(to: 0)
         prepareContacts(dtRatio: 0)
         let constraints = island.contactConstraints.base
         let count = island.contactConstraints.count
@@ -195,17 +209,11 @@ extension World {
             body.pointee.sweep.angle0 = positions[i].a
         }
         for i in 0..<count { constraints[i].prepare(positions, island.velocities.base) }
-        for _ in 0..<step.velocityIterations {
-            for i in 0..<count { constraints[i].solveVelocity(island.velocities.base) }
-        }
+        solveVelocities(step.velocityIterations)
         integratePositions(step.dt)
         for i in 0..<island.bodies.count {
             let body = bodies.base + Int(island.bodies.base[i])
-            body.pointee.sweep.center = positions[i].c
-            body.pointee.sweep.angle = positions[i].a
-            body.pointee.linearVelocity = island.velocities.base[i].v
-            body.pointee.angularVelocity = island.velocities.base[i].w
-            body.pointee.synchronizeTransform()
+            body.pointee.finish(&positions[i], island.velocities.base[i])
         }
     }
 }

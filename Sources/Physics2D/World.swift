@@ -33,6 +33,7 @@ public struct World: ~Copyable {
     var pairs = Pool<UInt64>(capacity: 256)
     var events = Pool<ContactEvent>(capacity: 64)
     var island = Island()
+    var lockstep = LockstepMemory()
 
     /// An empty world.
     public init(gravity: Vec2) {
@@ -62,15 +63,32 @@ public struct World: ~Copyable {
     ///   - velocityIterations: Rounds of impulses. More rounds are stiffer; rounds that would change nothing are left out.
     ///   - positionIterations: At most so many rounds of position correction; it ends when errors are within tolerance.
     public mutating func step(_ dt: Float, velocityIterations: Int, positionIterations: Int) {
-        events.truncate(to: 0)
-        findNewContacts()
         let step = TimeStep(
             dt: dt, dtRatio: lastInverseDt * dt, velocityIterations: velocityIterations,
             positionIterations: positionIterations)
+        beginStep()
+        while nextIsland() {
+            beginIsland(step)
+            solveVelocities(velocityIterations)
+            endIsland(step)
+        }
+        endStep(step)
+    }
+
+    /// Contacts: which there are, and where they touch.
+    mutating func beginStep() {
+        events.truncate(to: 0)
+        findNewContacts()
         updateContacts()
-        solveIslands(step)
+        startIslands()
+    }
+
+    /// What follows when all islands are solved.
+    mutating func endStep(_ step: TimeStep) {
+        synchronizeMovedFixtures()
+        findNewContacts()
         if isContinuous { solveImpacts(step) }
-        lastInverseDt = 1 / dt
+        lastInverseDt = 1 / step.dt
         clearForces()
     }
 

@@ -11,9 +11,7 @@ final class Interruption: Sendable {
     var isRequested: Bool { count.load(ordering: .relaxed) > 0 }
 
     /// Listens to SIGINT and SIGTERM from now on.
-    ///
-    /// - Parameter cleanUp: what is to be done before the program ends at once.
-    init(cleanUp: @escaping @Sendable () -> Void) {
+    init() {
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -22,7 +20,7 @@ final class Interruption: Sendable {
                 if count.add(1, ordering: .relaxed).oldValue == 0 {
                     StandardStreams.error("\nending the run; once more ends at once and keeps nothing new")
                 } else {
-                    cleanUp()
+                    // A server of the agent's own sees its standard input end, and cleans up.
                     _exit(130)
                 }
             }

@@ -37,28 +37,32 @@ struct ServerOptions: ParsableArguments {
             }
             return ServerConnection(embedded: nil, connection: try Connection(path: server, name: "gym-agent"))
         }
-        let embedded = try EmbeddedServer()
+        let embedded = try ServerProcess()
         return ServerConnection(
-            embedded: embedded, connection: try Connection(path: embedded.socket, name: "gym-agent"))
+            embedded: embedded, connection: try Connection(path: embedded.path, name: "gym-agent"))
     }
 
     /// Makes environments for an agent.
     ///
     /// - Throws: `ValidationError` with the nearest ids when the server has none of that id.
-    func make(_ id: String, count: Int, on server: ServerConnection) throws -> RemoteVectorEnvironment {
+    func make(
+        _ id: String, count: Int, on server: ServerConnection, autoreset: AutoresetMode = .sameStep,
+        renderMode: String = ""
+    ) throws -> RemoteVectorEnvironment {
         let ids = try server.connection.environments().map(\.id)
         guard ids.contains(id) else {
             throw ValidationError(
                 "there is no environment '\(id)'" + suggestion(for: id, in: ids)
                     + "; the server has \(ids.joined(separator: ", "))")
         }
-        return try server.connection.make(id, count: count, autoreset: .sameStep, transport: transport.transport)
+        return try server.connection.make(
+            id, count: count, autoreset: autoreset, transport: transport.transport, renderMode: renderMode)
     }
 }
 
 /// A connection, and the server that was started for it, if one was.
 struct ServerConnection {
-    let embedded: EmbeddedServer?
+    let embedded: ServerProcess?
     let connection: Connection
 }
 

@@ -60,9 +60,7 @@ struct TrainCommand: ParsableCommand {
         let path = try unusedFolder()
         let connection = try server.connect()
         defer { connection.embedded?.end() }
-        let embedded = connection.embedded
-        nonisolated(unsafe) let cleanUp = { embedded?.removeFolder() }
-        let interruption = Interruption { _ = cleanUp() }
+        let interruption = Interruption()
         let h = configuration.hyperparameters
         let batch = try server.make(environment, count: h.integer("n_envs"), on: connection)
         let learner: any Learner
@@ -150,9 +148,7 @@ struct TrainCommand: ParsableCommand {
     private func unusedFolder() throws -> String {
         let name = "\(algorithm)-\(environment)".replacing("/", with: "-")
         let path = runFolder ?? RunFolder.unused("runs/\(name)")
-        if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty {
-            throw ValidationError("--run: the folder \(path) is not empty; choose another, or remove it")
-        }
+        if let obstacle = RunFolder.obstacle(at: path) { throw ValidationError("--run: \(obstacle)") }
         return path
     }
 }

@@ -7,7 +7,7 @@ struct GymServerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gym-server",
         abstract: "Serves reinforcement-learning environments over a Unix socket (protocol gym.v1).",
-        subcommands: [ServeCommand.self, ListCommand.self])
+        subcommands: [ServeCommand.self, ListCommand.self, PlayCommand.self])
 
     static func main() { runMain() }
 }

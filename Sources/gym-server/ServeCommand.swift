@@ -1,5 +1,6 @@
 import ArgumentParser
 import CommandLineSupport
+import ConformanceEnvironments
 import Dispatch
 import Foundation
 import GymEnvironments
@@ -50,8 +51,14 @@ struct ServeCommand: ParsableCommand {
     @Flag(help: "Let clients end the server.")
     var allowShutdown = false
 
+    @Flag(help: "Serve the environments of the conformance suite as well.")
+    var conformance = false
+
     @Flag(help: "End when standard input ends: with whoever started the server.")
     var untilEof = false
+
+    @Flag(help: "Remove the socket's folder too when the server ends, if it is empty then.")
+    var removeFolder = false
 
     @Option(help: "How much to log to standard error: trace, debug, info, notice, warning, error, critical.")
     var logLevel: Logger.Level = .warning
@@ -77,9 +84,11 @@ struct ServeCommand: ParsableCommand {
         // Writing to a client that has gone is an error to handle, not a reason to end.
         signal(SIGPIPE, SIG_IGN)
         let server: Server
+        var registry = GymEnvironments.registry
+        if conformance { ConformanceEnvironments.register(in: &registry) }
         do {
             server = try Server(
-                registry: GymEnvironments.registry, path: socket, configuration: try serverConfiguration())
+                registry: registry, path: socket, configuration: try serverConfiguration())
         } catch {
             StandardStreams.error("gym-server: \(error)")
             throw ExitCode(1)
@@ -88,6 +97,7 @@ struct ServeCommand: ParsableCommand {
         if untilEof { stopAtEndOfInput(server) }
         StandardStreams.print("listening on unix:\(socket)")
         server.run()
+        if removeFolder { rmdir(URL(fileURLWithPath: socket).deletingLastPathComponent().path) }
         withExtendedLifetime(signals) {}
     }
 

@@ -14,6 +14,10 @@ int gym_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds);
 /// Wakes everyone who sleeps on the word, in any process.
 void gym_futex_wake(uint32_t *word);
 
+/// Reads and writes a word that another process changes, sequentially consistent.
+static inline uint32_t gym_load(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+static inline void gym_store(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
+
 /// A descriptor of anonymous memory of a fixed size: it can neither shrink nor grow any more.
 /// Returns a negated errno on failure.
 int gym_sealed_memory(const char *name, uint64_t size);

@@ -56,6 +56,9 @@ void vector_kernels_relu_backward(ptrdiff_t count, const float *y, float *gradie
 // The sum of squares, in double precision.
 double vector_kernels_sum_of_squares(ptrdiff_t count, const float *x);
 
+// target += source.
+void vector_kernels_add(ptrdiff_t count, const float *source, float *target);
+
 // target += rate · (source - target).
 void vector_kernels_polyak(ptrdiff_t count, float rate, const float *source, float *target);
 

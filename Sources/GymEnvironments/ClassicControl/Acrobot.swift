@@ -42,13 +42,13 @@ public struct Acrobot: RestorableEnvironment, Sendable {
     public static let spec = EnvironmentSpec(
         id: "Acrobot-v1",
         summary: "Swing the tip of a two-link pendulum above a line by a torque at its middle joint.",
-        maxEpisodeSteps: 500, rewardThreshold: -100, renderFPS: 15,
+        maxEpisodeSteps: 500, rewardThreshold: -100, renderModes: ["rgb_array"], renderFPS: 15,
         resetOptions: resetBounds(low: -0.1, high: 0.1, of: "all four starting values"))
 
     public let observationSpace: Space
     public let actionSpace = Space.discrete(count: 3)
 
-    private var state = State()
+    private(set) var state = State()
 
     /// An environment.
     public init() {

@@ -46,7 +46,7 @@ public struct CartPole: RestorableEnvironment, Sendable {
     public static let spec = EnvironmentSpec(
         id: "CartPole-v1",
         summary: "Keep a pole upright on a cart by pushing the cart left or right.",
-        maxEpisodeSteps: 500, rewardThreshold: 475, renderFPS: 50,
+        maxEpisodeSteps: 500, rewardThreshold: 475, renderModes: ["rgb_array"], renderFPS: 50,
         options: [
             OptionSpec(
                 "sutton_barto_reward", .bool, default: .bool(false),
@@ -58,7 +58,7 @@ public struct CartPole: RestorableEnvironment, Sendable {
     public let actionSpace = Space.discrete(count: 2)
 
     private let suttonBartoReward: Bool
-    private var state = State()
+    private(set) var state = State()
     private var hasEnded = false
 
     /// An environment with the options of ``spec``.

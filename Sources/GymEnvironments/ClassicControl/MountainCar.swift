@@ -24,7 +24,7 @@ public import GymCore
 /// Gymnasium's MountainCar-v0.
 public struct MountainCar: RestorableEnvironment, Sendable {
     private static let force = 0.001  // m/step²
-    private static let goal = 0.5  // m
+    static let goal = 0.5  // m
 
     /// Position and velocity of the car.
     struct State: Hashable {
@@ -35,14 +35,14 @@ public struct MountainCar: RestorableEnvironment, Sendable {
     public static let spec = EnvironmentSpec(
         id: "MountainCar-v0",
         summary: "Rock a car out of a valley that it is too weak to climb directly.",
-        maxEpisodeSteps: 200, rewardThreshold: -110, renderFPS: 30,
+        maxEpisodeSteps: 200, rewardThreshold: -110, renderModes: ["rgb_array"], renderFPS: 30,
         options: MountainCarTrack.options, resetOptions: MountainCarTrack.resetOptions)
 
     public let observationSpace = MountainCarTrack.observationSpace
     public let actionSpace = Space.discrete(count: 3)
 
     private let goalVelocity: Double
-    private var state = State()
+    private(set) var state = State()
 
     /// An environment with the options of ``spec``.
     public init(options: OptionValues) {

@@ -22,7 +22,7 @@ public import GymCore
 /// precision as Gymnasium's MountainCarContinuous-v0.
 public struct MountainCarContinuous: RestorableEnvironment, Sendable {
     private static let power = 0.0015  // m/step² at full force
-    private static let goal = 0.45  // m
+    static let goal = 0.45  // m
     private static let forceLimit: Float = 1  // More is cut to this.
 
     /// Position and velocity of the car.
@@ -37,14 +37,14 @@ public struct MountainCarContinuous: RestorableEnvironment, Sendable {
     public static let spec = EnvironmentSpec(
         id: "MountainCarContinuous-v0",
         summary: "Rock a car out of a valley with little force.",
-        maxEpisodeSteps: 999, rewardThreshold: 90, renderFPS: 30,
+        maxEpisodeSteps: 999, rewardThreshold: 90, renderModes: ["rgb_array"], renderFPS: 30,
         options: MountainCarTrack.options, resetOptions: MountainCarTrack.resetOptions)
 
     public let observationSpace = MountainCarTrack.observationSpace
     public let actionSpace = Space.box(Box(low: -forceLimit, high: forceLimit, shape: [1]))
 
     private let goalVelocity: Double
-    private var state = State()
+    private(set) var state = State()
 
     /// An environment with the options of ``spec``.
     public init(options: OptionValues) {

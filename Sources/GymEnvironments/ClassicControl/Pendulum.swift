@@ -38,7 +38,7 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     public static let spec = EnvironmentSpec(
         id: "Pendulum-v1",
         summary: "Swing a pendulum up and keep it upright by a torque too weak to lift it directly.",
-        maxEpisodeSteps: 200, renderFPS: 30,
+        maxEpisodeSteps: 200, renderModes: ["rgb_array"], renderFPS: 30,
         options: [OptionSpec("g", .anyReal, default: .real(10), "Acceleration of gravity, in m/s².")],
         resetOptions: [
             OptionSpec("x_init", startRange, default: .real(.pi), "Largest starting angle to either side, in rad."),
@@ -53,9 +53,11 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     public let actionSpace = Space.box(Box(low: -torqueLimit, high: torqueLimit, shape: [1]))
 
     private let gravity: Double
-    private var state = State()
+    private(set) var state = State()
     /// Of the present angle: observed after one step, needed for the next.
     private var sine = 0.0
+    /// The torque of the last step, for the picture only; none after a reset.
+    private(set) var lastTorque: Float?
     /// 2. Gymnasium's `**` is the C library's pow, which once in a thousand times differs from a product in the last
     /// bit, and whoever compares rewards with Gymnasium's compares all bits. A variable, since the compiler makes a
     /// product of a power whose exponent it knows to be 2.
@@ -72,6 +74,7 @@ public struct Pendulum: RestorableEnvironment, Sendable {
     ) throws {
         let angle = options.real("x_init")
         let velocity = options.real("y_init")
+        lastTorque = nil
         state.angle = generator.uniform(-angle, angle)
         state.angularVelocity = generator.uniform(-velocity, velocity)
         observe(observation)
@@ -81,6 +84,7 @@ public struct Pendulum: RestorableEnvironment, Sendable {
         action: ActionReader, generator: inout NumPyGenerator, observation: ObservationWriter
     ) throws -> StepResult {
         let torque = min(max(action.element(as: Float.self), -Pendulum.torqueLimit), Pendulum.torqueLimit)
+        lastTorque = torque
         let cost = Pendulum.cost(of: state, torque: torque, exponent: square)
         state = Pendulum.advance(state, sine: sine, torque: torque, gravity: gravity)
         observe(observation)

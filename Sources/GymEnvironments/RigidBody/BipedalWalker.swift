@@ -28,7 +28,7 @@ public import GymCore
 /// End: the hull touches the ground, x < 0, or x > 88.67 m.
 ///
 /// Source: Gymnasium's `bipedal_walker.py` by Oleg Klimov, version 3 (closest lidar trace, energy spent counted).
-public struct BipedalWalker: RestorableEnvironment, Sendable {
+public struct BipedalWalker: RestorableEnvironment, LockstepEnvironment, Sendable {
     /// On plain ground.
     public static let spec = EnvironmentSpec(
         id: "BipedalWalker-v3", summary: "Teach a robot with two legs to walk over plain ground.",
@@ -65,11 +65,16 @@ public struct BipedalWalker: RestorableEnvironment, Sendable {
         simulation.reset(&generator, observation)
     }
 
-    public mutating func step(
-        action: ActionReader, generator: inout NumPyGenerator, observation: ObservationWriter
-    ) throws -> StepResult {
-        simulation.advance(
-            [action.element(0), action.element(1), action.element(2), action.element(3)], observation)
+    public mutating func beginStep(action: ActionReader, generator: inout NumPyGenerator) {
+        simulation.begin([action.element(0), action.element(1), action.element(2), action.element(3)])
+    }
+
+    public static func advance(_ environments: UnsafeMutableBufferPointer<UnsafeMutablePointer<BipedalWalker>>) {
+        Simulation.advance(environments.count) { environments[$0].pointee.simulation.world }
+    }
+
+    public mutating func endStep(observation: ObservationWriter) -> StepResult {
+        simulation.end(observation)
     }
 
     // MARK: Saving

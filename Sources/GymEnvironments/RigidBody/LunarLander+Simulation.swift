@@ -25,7 +25,8 @@ extension LunarLander {
         static let chunks = 11
 
         private let settings: Settings
-        var world: World
+        /// At a place of its own, so that several can be stepped together.
+        let world: UnsafeMutablePointer<World>
         /// Heights of the moon at x = 0, 2, …, 20 m.
         private(set) var ground = InlineArray<11, Double>(repeating: 0)
         /// Bodies.
@@ -33,6 +34,8 @@ extension LunarLander {
         private(set) var lander = 0
         private(set) var legs: InlineArray<2, Int> = [0, 0]
         private var touchesGround: InlineArray<2, Bool> = [false, false]
+        /// What the engines do in the step being taken.
+        private var throttle = Throttle()
         private var hasCrashed = false
         private var windIndex = 0
         private var torqueIndex = 0
@@ -44,7 +47,13 @@ extension LunarLander {
 
         init(_ settings: Settings) {
             self.settings = settings
-            world = World(gravity: Vec2(0, Float(settings.gravity)))
+            world = .allocate(capacity: 1)
+            world.initialize(to: World(gravity: Vec2(0, Float(settings.gravity))))
+        }
+
+        deinit {
+            world.deinitialize(count: 1)
+            world.deallocate()
         }
 
         /// Starts an episode: draws the ground, puts the lander above it and pushes it.
@@ -54,7 +63,7 @@ extension LunarLander {
             let force = Simulation.initialForce
             let x = generator.uniform(-force, force)
             let y = generator.uniform(-force, force)
-            world.applyForce(Vec2(Float(x), Float(y)), toCenterOf: lander)
+            world.pointee.applyForce(Vec2(Float(x), Float(y)), toCenterOf: lander)
             if settings.isWindy {
                 windIndex = generator.integer(in: -9999..<9999)
                 torqueIndex = generator.integer(in: -9999..<9999)
@@ -63,7 +72,9 @@ extension LunarLander {
             hasCrashed = false
             potential = nil
             // The first observation is that of a step without engines.
-            _ = advance(Throttle(), &generator, observation)
+            begin(Throttle(), &generator)
+            Simulation.advance(1) { _ in world }
+            _ = end(observation)
         }
 
         /// Draws the moon's heights: random at the sides, flat at the pad, smoothed.
@@ -81,30 +92,30 @@ extension LunarLander {
         /// Where a point of the ground is.
         static func groundX(_ i: Int) -> Double { width / Double(chunks - 1) * Double(i) }
 
-        /// Puts moon and lander into an empty world.
+        /// Puts moon and lander into an empty world.pointee.
         private func build() {
-            world.removeAll()
-            moon = world.addBody(BodyDefinition(.fixed))
-            world.addFixture(FixtureDefinition(.edge(.zero, Vec2(Float(Simulation.width), 0))), to: moon)
+            world.pointee.removeAll()
+            moon = world.pointee.addBody(BodyDefinition(.fixed))
+            world.pointee.addFixture(FixtureDefinition(.edge(.zero, Vec2(Float(Simulation.width), 0))), to: moon)
             for i in 0..<Simulation.chunks - 1 {
                 let a = Vec2(Float(Simulation.groundX(i)), Float(ground[i]))
                 let b = Vec2(Float(Simulation.groundX(i + 1)), Float(ground[i + 1]))
-                world.addFixture(FixtureDefinition(.edge(a, b), friction: 0.1), to: moon)
+                world.pointee.addFixture(FixtureDefinition(.edge(a, b), friction: 0.1), to: moon)
             }
 
             let (x, y) = (Simulation.width / 2, Simulation.height)
             let scale = Simulation.scale
-            lander = world.addBody(BodyDefinition(.dynamic, position: Vec2(Float(x), Float(y))))
-            world.addFixture(
+            lander = world.pointee.addBody(BodyDefinition(.dynamic, position: Vec2(Float(x), Float(y))))
+            world.pointee.addFixture(
                 FixtureDefinition(
                     .polygon(Simulation.outline.map { Vec2(Float($0.0 / scale), Float($0.1 / scale)) }), density: 5,
                     friction: 0.1, filter: CollisionFilter(category: 0x0010, mask: 0x0001)), to: lander)
             for (index, side) in [-1.0, 1.0].enumerated() {
-                let leg = world.addBody(
+                let leg = world.pointee.addBody(
                     BodyDefinition(
                         .dynamic, position: Vec2(Float(x - side * Simulation.legAway), Float(y)),
                         angle: Float(side * 0.05)))
-                world.addFixture(
+                world.pointee.addFixture(
                     FixtureDefinition(
                         .box(
                             halfWidth: Float(Simulation.legHalfWidth), halfHeight: Float(Simulation.legHalfHeight)),
@@ -116,34 +127,36 @@ extension LunarLander {
                 hinge.motorSpeed = Float(0.3 * side)
                 hinge.maxMotorTorque = Simulation.legTorque
                 hinge.limits = side < 0 ? 0.4...0.9 : -0.9 ... -0.4
-                world.addRevoluteJoint(hinge)
+                world.pointee.addRevoluteJoint(hinge)
                 legs[index] = leg
             }
         }
 
-        /// One step of 20 ms.
-        func advance(
-            _ throttle: Throttle, _ generator: inout NumPyGenerator, _ observation: ObservationWriter
-        ) -> StepResult {
+        /// Lets wind and engines act for the coming step.
+        func begin(_ throttle: Throttle, _ generator: inout NumPyGenerator) {
+            self.throttle = throttle
             if settings.isWindy && !touchesGround[0] && !touchesGround[1] { blow() }
             fire(throttle, &generator)
-            world.step(Float(1 / Simulation.framesPerSecond), velocityIterations: 180, positionIterations: 60)
+        }
+
+        /// Observes the step that was taken.
+        func end(_ observation: ObservationWriter) -> StepResult {
             noteContacts()
 
             let frames = Simulation.framesPerSecond
             let (halfWidth, halfHeight) = (Simulation.width / 2, Simulation.height / 2)
-            let position = world.position(of: lander)
-            let velocity = world.linearVelocity(of: lander)
+            let position = world.pointee.position(of: lander)
+            let velocity = world.pointee.linearVelocity(of: lander)
             let x = (Double(position.x) - halfWidth) / halfWidth
             let y = (Double(position.y) - (Simulation.padHeight + Simulation.legDown)) / halfHeight
             let vx = Double(velocity.x) * halfWidth / frames
             let vy = Double(velocity.y) * halfHeight / frames
-            let angle = Double(world.angle(of: lander))
+            let angle = Double(world.pointee.angle(of: lander))
             let left = touchesGround[0] ? 1.0 : 0.0
             let right = touchesGround[1] ? 1.0 : 0.0
             observation.store([
                 Float(x), Float(y), Float(vx), Float(vy), Float(angle),
-                Float(20 * Double(world.angularVelocity(of: lander)) / frames), Float(left), Float(right),
+                Float(20 * Double(world.pointee.angularVelocity(of: lander)) / frames), Float(left), Float(right),
             ])
 
             let newPotential =
@@ -154,7 +167,7 @@ extension LunarLander {
             reward -= throttle.main * 0.30
             reward -= throttle.side * 0.03
             // Rest counts even where the lander crashed or left.
-            if !world.isAwake(lander) { return StepResult(reward: 100, terminated: true) }
+            if !world.pointee.isAwake(lander) { return StepResult(reward: 100, terminated: true) }
             if hasCrashed || abs(x) >= 1 { return StepResult(reward: -100, terminated: true) }
             return StepResult(reward: reward, terminated: false)
         }
@@ -164,27 +177,27 @@ extension LunarLander {
             func gust(_ index: Int) -> Double {
                 tanh(sin(0.02 * Double(index)) + sin(Double.pi * 0.01 * Double(index)))
             }
-            world.applyForce(Vec2(Float(gust(windIndex) * settings.windPower), 0), toCenterOf: lander)
+            world.pointee.applyForce(Vec2(Float(gust(windIndex) * settings.windPower), 0), toCenterOf: lander)
             windIndex += 1
-            world.applyTorque(Float(gust(torqueIndex) * settings.turbulencePower), to: lander)
+            world.pointee.applyTorque(Float(gust(torqueIndex) * settings.turbulencePower), to: lander)
             torqueIndex += 1
         }
 
         /// Applies the engines' impulses. Their dispersion is drawn whether they fire or not.
         private func fire(_ throttle: Throttle, _ generator: inout NumPyGenerator) {
-            let angle = Double(world.angle(of: lander))
+            let angle = Double(world.pointee.angle(of: lander))
             let tip = (sin(angle), cos(angle))
             let side = (-tip.1, tip.0)
             let dispersion = (
                 generator.uniform(-1, 1) / Simulation.scale, generator.uniform(-1, 1) / Simulation.scale
             )
-            let position = world.position(of: lander)
+            let position = world.pointee.position(of: lander)
             let (x, y) = (Double(position.x), Double(position.y))
             if throttle.main > 0 {
                 let along = Simulation.mainEngineDown + 2 * dispersion.0
                 let ox = tip.0 * along + side.0 * dispersion.1
                 let oy = -tip.1 * along - side.1 * dispersion.1
-                world.applyImpulse(
+                world.pointee.applyImpulse(
                     Vec2(
                         Float(-ox * Simulation.mainEnginePower * throttle.main),
                         Float(-oy * Simulation.mainEnginePower * throttle.main)),
@@ -197,7 +210,7 @@ extension LunarLander {
                 // 17 where the engines' height, 14, is meant: the reference's oddity.
                 let at = Vec2(
                     Float(x + ox - tip.0 * 17 / Simulation.scale), Float(y + oy + tip.1 * 14 / Simulation.scale))
-                world.applyImpulse(
+                world.pointee.applyImpulse(
                     Vec2(
                         Float(-ox * Simulation.sideEnginePower * throttle.side),
                         Float(-oy * Simulation.sideEnginePower * throttle.side)),
@@ -208,7 +221,7 @@ extension LunarLander {
         /// Takes over what began and ended to touch in the step.
         private func noteContacts() {
             let (lander, first, second) = (lander, legs[0], legs[1])
-            world.forEachContactEvent { event in
+            world.pointee.forEachContactEvent { event in
                 if event.began && event.involves(lander) { hasCrashed = true }
                 // The end of any contact clears the flag, even while the leg still stands on the next segment.
                 if event.involves(first) { touchesGround[0] = event.began }
@@ -216,12 +229,18 @@ extension LunarLander {
             }
         }
 
+        /// Advances worlds by a step of 20 ms.
+        static func advance(_ count: Int, world: (Int) -> UnsafeMutablePointer<World>) {
+            World.step(
+                count: count, world, Float(1 / framesPerSecond), velocityIterations: 180, positionIterations: 60)
+        }
+
         // MARK: Saving
 
         func save(to writer: inout StateWriter) {
             for i in 0..<Simulation.chunks { writer.write(ground[i]) }
             var motion: [UInt8] = []
-            world.saveMotion(to: &motion)
+            world.pointee.saveMotion(to: &motion)
             writer.write(array: motion)
             writer.write(UInt8(touchesGround[0] ? 1 : 0))
             writer.write(UInt8(touchesGround[1] ? 1 : 0))
@@ -241,7 +260,7 @@ extension LunarLander {
                 }
             }
             build()
-            try world.restore(motion: reader.readArray(of: UInt8.self))
+            try world.pointee.restore(motion: reader.readArray(of: UInt8.self))
             touchesGround[0] = try reader.read(UInt8.self) != 0
             touchesGround[1] = try reader.read(UInt8.self) != 0
             hasCrashed = try reader.read(UInt8.self) != 0

@@ -32,7 +32,7 @@ public import GymCore
 ///
 /// Source: Gymnasium's `lunar_lander.py` by Oleg Klimov, version 3, with its two known oddities: the orientation
 /// engines' place depends on the lander's angle (17 where 14 is meant), and the units of observations differ.
-public struct LunarLander: RestorableEnvironment, Sendable {
+public struct LunarLander: RestorableEnvironment, LockstepEnvironment, Sendable {
     private static func spec(_ id: String, isContinuous: Bool) -> EnvironmentSpec {
         EnvironmentSpec(
             id: id, summary: "Land on the pad between the flags, softly and upright.", maxEpisodeSteps: 1000,
@@ -97,13 +97,19 @@ public struct LunarLander: RestorableEnvironment, Sendable {
         simulation.reset(&generator, observation)
     }
 
-    public mutating func step(
-        action: ActionReader, generator: inout NumPyGenerator, observation: ObservationWriter
-    ) throws -> StepResult {
-        let throttle =
+    public mutating func beginStep(action: ActionReader, generator: inout NumPyGenerator) {
+        simulation.begin(
             settings.isContinuous
-            ? Throttle(main: action.element(0), side: action.element(1)) : Throttle(choice: action.integer())
-        return simulation.advance(throttle, &generator, observation)
+                ? Throttle(main: action.element(0), side: action.element(1)) : Throttle(choice: action.integer()),
+            &generator)
+    }
+
+    public static func advance(_ environments: UnsafeMutableBufferPointer<UnsafeMutablePointer<LunarLander>>) {
+        Simulation.advance(environments.count) { environments[$0].pointee.simulation.world }
+    }
+
+    public mutating func endStep(observation: ObservationWriter) -> StepResult {
+        simulation.end(observation)
     }
 
     /// What the engines do in a step.

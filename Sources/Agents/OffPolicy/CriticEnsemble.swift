@@ -1,0 +1,145 @@
+import GymCore
+import NeuralNetwork
+
+/// Value functions side by side, with slowly following targets: the twin Q-functions that TD3 and SAC learn from, or the
+/// one of a state that SAC's first form has besides.
+///
+/// The smaller of two values errs to the safe side (Fujimoto et al. 2018, arXiv 1802.09477).
+final class CriticEnsemble {
+    let networks: [MultiLayerPerceptron]
+    let store: ParameterStore
+    let target: ParameterStore
+    let observationSize: Int
+    let actionSize: Int
+    /// The gradient that the second half of a minibatch gives.
+    private let secondGradient: UnsafeMutablePointer<Float>
+    private let halves: [Half]
+
+    /// What one half of a minibatch needs.
+    private struct Half {
+        let workspaces: [MultiLayerPerceptron.Workspace]
+        let least: UnsafeMutablePointer<Float>
+        /// The gradient by the action, from each network.
+        let byAction: [UnsafeMutablePointer<Float>]
+    }
+
+    /// - Parameters:
+    ///   - name: what the parameters' names start with.
+    ///   - actionSize: the numbers of an action; 0 for values of a state.
+    ///   - rows: the rows of a minibatch's larger half.
+    init(
+        _ name: String = "qf", count: Int = 2, observationSize: Int, actionSize: Int, hidden: [Int], activation: Activation, rows: Int,
+        generator: inout NumPyGenerator
+    ) {
+        self.observationSize = observationSize
+        self.actionSize = actionSize
+        var layout = ParameterLayout()
+        networks = (0..<count).map {
+            MultiLayerPerceptron(
+                "\(name)\($0)", sizes: [observationSize + actionSize] + hidden + [1], activation: activation,
+                layout: &layout)
+        }
+        store = ParameterStore(layout)
+        for network in networks {
+            network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
+        }
+        var targetLayout = ParameterLayout()
+        for index in 0..<count {
+            _ = MultiLayerPerceptron(
+                "\(name)\(index)_target", sizes: [observationSize + actionSize] + hidden + [1], activation: activation,
+                layout: &targetLayout)
+        }
+        target = ParameterStore(targetLayout)
+        target.values.update(from: store.values, count: store.count)
+        secondGradient = allocateFloats(store.count)
+        let networks = networks
+        halves = (0..<2).map { _ in
+            Half(
+                workspaces: networks.map { MultiLayerPerceptron.Workspace(for: $0, capacity: rows) },
+                least: allocateFloats(rows), byAction: networks.map { _ in allocateFloats(rows * actionSize) })
+        }
+    }
+
+    deinit {
+        secondGradient.deallocate()
+        for half in halves {
+            half.least.deallocate()
+            for memory in half.byAction { memory.deallocate() }
+        }
+    }
+
+    /// The least of the target networks' values of `rows` inputs, (rows).
+    func leastTarget(_ inputs: UnsafePointer<Float>, rows: Int, half: Int) -> UnsafePointer<Float> {
+        let memory = halves[half]
+        for (index, network) in networks.enumerated() {
+            let values = network.forward(target.values, inputs, rows: rows, memory.workspaces[index])
+            for row in 0..<rows {
+                memory.least[row] = index == 0 ? values[row] : min(memory.least[row], values[row])
+            }
+        }
+        return UnsafePointer(memory.least)
+    }
+
+    /// The gradient of Σ weight · Σ_rows (Q − y)² over the networks, for one half of a minibatch.
+    ///
+    /// - Returns: Σ (Q − y)² over rows and networks.
+    func regress(
+        _ inputs: UnsafePointer<Float>, towards y: UnsafePointer<Float>, rows: Int, weight: Float, half: Int
+    ) -> Double {
+        let gradient = half == 0 ? store.gradient : secondGradient
+        var loss = 0.0
+        for (index, network) in networks.enumerated() {
+            let workspace = halves[half].workspaces[index]
+            let values = network.forward(store.values, inputs, rows: rows, workspace)
+            for row in 0..<rows {
+                let error = values[row] - y[row]
+                loss += Double(error * error)
+                workspace.outputGradient[row] = 2 * weight * error
+            }
+            network.backward(store.values, inputs, rows: rows, workspace, gradient: gradient)
+        }
+        return loss
+    }
+
+    /// Sums the halves' gradients and applies them, for the parameters of a range.
+    func apply(_ step: Adam.Step, _ range: Range<Int>) {
+        store.addGradient(secondGradient, range)
+        step.apply(store, range)
+    }
+
+    /// The least of the networks' values, and its gradient by the action times `slope`; of the first network only
+    /// with `onlyFirst`. No gradient by the critics' parameters is computed.
+    ///
+    /// - Returns: the values (rows), the gradient (rows, action).
+    func ascend(
+        _ inputs: UnsafePointer<Float>, rows: Int, slope: Float, onlyFirst: Bool, half: Int
+    ) -> (values: UnsafePointer<Float>, byAction: UnsafePointer<Float>) {
+        let memory = halves[half]
+        let used = onlyFirst ? 1 : networks.count
+        for index in 0..<used {
+            _ = networks[index].forward(store.values, inputs, rows: rows, memory.workspaces[index])
+        }
+        for row in 0..<rows {
+            var best = 0
+            for index in 1..<used
+            where memory.workspaces[index].output[row] < memory.workspaces[best].output[row] { best = index }
+            memory.least[row] = memory.workspaces[best].output[row]
+            for index in 0..<used { memory.workspaces[index].outputGradient[row] = index == best ? slope : 0 }
+        }
+        let columns = observationSize..<observationSize + actionSize
+        let total = memory.byAction[0]
+        for index in 0..<used {
+            let byAction = memory.byAction[index]
+            networks[index].backward(
+                store.values, inputs, rows: rows, memory.workspaces[index], gradient: nil, inputGradient: byAction,
+                inputColumns: columns)
+            guard index > 0 else { continue }
+            // Each row has its gradient from one of the networks.
+            for element in 0..<rows * actionSize { total[element] += byAction[element] }
+        }
+        return (UnsafePointer(memory.least), UnsafePointer(total))
+    }
+
+    /// Moves the targets towards the networks, for the parameters of a range.
+    func follow(rate: Float, _ range: Range<Int>) { target.polyak(towards: store, rate: rate, range) }
+}

@@ -1,0 +1,278 @@
+import GymCore
+import NeuralNetwork
+
+/// One update of DQN's network from a minibatch.
+package final class DQNUpdate: HalvedWork {
+    package let network: MultiLayerPerceptron
+    package let store: ParameterStore
+    package let target: ParameterStore
+    private let choices: Int
+    private let isDouble: Bool
+    private let isDueling: Bool
+    private let tau: Float
+    private let maxGradientNorm: Double?
+    private let batch: Minibatch
+    private let replay: ReplayBuffer
+    private var sampler: PrioritisedSampler?
+    private var adam: Adam
+    private var drawGenerator: NumPyGenerator
+
+    private let secondGradient: UnsafeMutablePointer<Float>
+    private let halves: [Half]
+    /// (size): how much each transition of the minibatch counts.
+    private let weights: UnsafeMutablePointer<Float>
+    /// (size): Q − y.
+    private let errors: UnsafeMutablePointer<Float>
+
+    // What holds for the updates at hand.
+    private var normalisation: Normalisation
+    private var learningRate = 0.0
+    private var beta = 1.0
+    private var step: Adam.Step?
+    private var hasStopped = false
+
+    /// Updates so far.
+    private(set) var updates = 0
+    /// What went out of the finite numbers, if anything did.
+    private(set) var notFinite: String?
+    /// The mean loss of the updates since it was taken.
+    var loss = RunningMean()
+
+    /// What one half of a minibatch needs.
+    private final class Half {
+        let workspace: MultiLayerPerceptron.Workspace
+        /// (rows): the next action, where the network chooses it.
+        let next: UnsafeMutablePointer<Int32>
+        /// (rows).
+        let targets: UnsafeMutablePointer<Float>
+        /// One row of values.
+        let values: UnsafeMutablePointer<Float>
+        var loss = 0.0
+        var squaredNorm = 0.0
+
+        init(_ network: MultiLayerPerceptron, rows: Int) {
+            workspace = MultiLayerPerceptron.Workspace(for: network, capacity: rows)
+            next = .allocate(capacity: rows)
+            next.initialize(repeating: 0, count: rows)
+            targets = allocateFloats(rows)
+            values = allocateFloats(network.outputs)
+        }
+
+        deinit {
+            next.deallocate()
+            targets.deallocate()
+            values.deallocate()
+        }
+    }
+
+    init(_ h: Hyperparameters, choices: Int, replay: ReplayBuffer, seed: UInt64) {
+        self.choices = choices
+        self.replay = replay
+        isDouble = h.bool("double")
+        isDueling = h.bool("dueling")
+        tau = Float(h.real("tau"))
+        maxGradientNorm = h.optionalReal("max_grad_norm")
+        batch = Minibatch(size: h.integer("batch_size"), replay: replay)
+        let sizes = [replay.observationSize] + h.networks("net_arch").critic + [choices + (isDueling ? 1 : 0)]
+        let activation = Activation(rawValue: h.text("activation_fn"))!
+        var layout = ParameterLayout()
+        network = MultiLayerPerceptron("q_net", sizes: sizes, activation: activation, layout: &layout)
+        store = ParameterStore(layout)
+        var generator = RandomStream.initialisation.generator(seed: seed)
+        network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
+        var targetLayout = ParameterLayout()
+        _ = MultiLayerPerceptron("q_net_target", sizes: sizes, activation: activation, layout: &targetLayout)
+        target = ParameterStore(targetLayout)
+        target.values.update(from: store.values, count: store.count)
+        sampler =
+            h.bool("prioritized_replay")
+            ? PrioritisedSampler(capacity: replay.capacity, alpha: h.real("prioritized_replay_alpha")) : nil
+        adam = Adam(count: store.count, epsilon: h.real("adam_epsilon"))
+        drawGenerator = RandomStream.minibatches.generator(seed: seed)
+        secondGradient = allocateFloats(store.count)
+        let network = network
+        let rows = half(0, of: batch.size).count
+        halves = (0..<2).map { _ in Half(network, rows: rows) }
+        weights = allocateFloats(batch.size)
+        weights.update(repeating: 1, count: batch.size)
+        errors = allocateFloats(batch.size)
+        normalisation = Normalisation(h, size: replay.observationSize, environments: 1)
+    }
+
+    deinit {
+        for memory in [secondGradient, weights, errors] { memory.deallocate() }
+    }
+
+    /// Floating-point operations of an update's matrix products, about.
+    var operations: Double {
+        let weights = network.layers.reduce(0.0) { $0 + Double($1.weight.count) }
+        return 2 * Double(batch.size) * weights * (isDouble ? 5 : 4)
+    }
+
+    /// A transition came into the replay buffer.
+    func added(_ row: Int) { sampler?.add(row) }
+
+    /// Moves the target network towards the network.
+    func followTarget() { target.polyak(towards: store, rate: tau) }
+
+    /// Begins a series of updates.
+    func begin(learningRate: Double, beta: Double, normalisation: Normalisation) {
+        self.learningRate = learningRate
+        self.beta = beta
+        self.normalisation = normalisation
+    }
+
+    // MARK: The stages
+
+    /// The stages of an update.
+    static let stages = 4
+
+    package func run(stage: Int, half: Int) {
+        let stage = stage % DQNUpdate.stages
+        if stage == 0 {
+            if half == 0 { prepare() }
+            return
+        }
+        // What is read here was written in an earlier stage: both halves see the same and stop together.
+        if hasStopped || (stage > 1 && !lossIsFinite) { return }
+        let range = Agents.half(half, of: store.count, multiple: 16)
+        switch stage {
+        case 1:
+            batch.gather(half: half, normalisation: normalisation)
+            evaluateTargets(half)
+            regress(half)
+        case 2:
+            store.addGradient(secondGradient, range)
+            halves[half].squaredNorm = maxGradientNorm == nil ? 0 : store.squaredGradientNorm(range)
+        default:
+            let norm = (halves[0].squaredNorm + halves[1].squaredNorm).squareRoot()
+            step!.apply(store, range, scale: maxGradientNorm.map { clippingScale(norm: norm, maxNorm: $0) } ?? 1)
+        }
+    }
+
+    private var lossIsFinite: Bool { halves.allSatisfy(\.loss.isFinite) }
+
+    /// What one thread does for both: takes the last update in and draws the next minibatch.
+    private func prepare() {
+        if hasStopped || !finish() { return }
+        if sampler != nil {
+            sampler!.sample(
+                batch.rows, weights: weights, count: replay.count, beta: beta, generator: &drawGenerator)
+        } else {
+            batch.draw(generator: &drawGenerator)
+        }
+        step = adam.begin(learningRate: learningRate)
+    }
+
+    /// Takes in the update that was made, if one was, and returns whether its loss is finite.
+    @discardableResult
+    func finish() -> Bool {
+        guard step != nil else { return true }
+        step = nil
+        guard lossIsFinite else {
+            hasStopped = true
+            notFinite = "the loss"
+            return false
+        }
+        loss.add((halves[0].loss + halves[1].loss) / Double(batch.size))
+        if sampler != nil {
+            for (index, row) in batch.rows.enumerated() { sampler!.update(Int(row), error: errors[index]) }
+        }
+        updates += 1
+        return true
+    }
+
+    /// The values of the choices in a row of outputs: the row itself, or with dueling V + A − mean A.
+    private func values(
+        _ row: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    ) -> UnsafePointer<Float> {
+        guard isDueling else { return row }
+        var mean: Float = 0
+        for choice in 0..<choices { mean += row[1 + choice] }
+        mean /= Float(choices)
+        for choice in 0..<choices { scratch[choice] = row[0] + row[1 + choice] - mean }
+        return UnsafePointer(scratch)
+    }
+
+    /// y = r + γ (1 − terminated) max Q⁻(s′, ·); with `double`, Q⁻ at the choice that Q would make.
+    private func evaluateTargets(_ index: Int) {
+        let half = halves[index]
+        let range = batch.half(index)
+        let observations = batch.nextObservations + range.lowerBound * batch.observationSize
+        let width = network.outputs
+        if isDouble {
+            let output = network.forward(store.values, observations, rows: range.count, half.workspace)
+            for row in 0..<range.count {
+                // Dueling's mean and V are the same for all choices of a row.
+                half.next[row] = Int32(indexOfLargest(output + (row + 1) * width - choices, count: choices))
+            }
+        }
+        let output = network.forward(target.values, observations, rows: range.count, half.workspace)
+        for row in 0..<range.count {
+            let values = values(output + row * width, scratch: half.values)
+            let best = isDouble ? Int(half.next[row]) : indexOfLargest(values, count: choices)
+            let position = range.lowerBound + row
+            half.targets[row] = batch.rewards[position] + batch.discounts[position] * values[best]
+        }
+    }
+
+    /// The gradient of the mean of the Huber losses of Q(s, a) − y.
+    private func regress(_ index: Int) {
+        let half = halves[index]
+        let range = batch.half(index)
+        let observations = batch.observations + range.lowerBound * batch.observationSize
+        let width = network.outputs
+        let output = network.forward(store.values, observations, rows: range.count, half.workspace)
+        let gradient = half.workspace.outputGradient
+        gradient.update(repeating: 0, count: range.count * width)
+        var loss = 0.0
+        for row in 0..<range.count {
+            let position = range.lowerBound + row
+            let action = Int(batch.inputs[position * batch.inputSize + batch.observationSize])
+            let error = values(output + row * width, scratch: half.values)[action] - half.targets[row]
+            errors[position] = error
+            let term = huberLoss(error)
+            loss += Double(weights[position] * term.value)
+            let slope = weights[position] * term.slope / Float(batch.size)
+            let target = gradient + row * width
+            if isDueling {
+                // Qₐ = V + Aₐ − mean A.
+                target[0] = slope
+                for choice in 0..<choices { target[1 + choice] = -slope / Float(choices) }
+                target[1 + action] += slope
+            } else {
+                target[action] = slope
+            }
+        }
+        half.loss = loss
+        network.backward(
+            store.values, observations, rows: range.count, half.workspace,
+            gradient: index == 0 ? store.gradient : secondGradient)
+    }
+
+    // MARK: State
+
+    func save(to writer: inout StateWriter) {
+        writer.write(UInt64(updates))
+        writer.write(store)
+        writer.write(target)
+        writer.write(adam)
+        drawGenerator.save(to: &writer)
+        sampler?.save(to: &writer)
+    }
+
+    func restore(from reader: inout StateReader) throws {
+        updates = try reader.readCount()
+        try reader.read(into: store)
+        try reader.read(into: target)
+        try reader.read(into: &adam)
+        drawGenerator = try NumPyGenerator(from: &reader)
+        try sampler?.restore(from: &reader)
+    }
+}
+
+/// ½ e² where |e| < 1, |e| − ½ beyond, and its derivative by e: PyTorch's `smooth_l1_loss`.
+@inline(__always)
+public func huberLoss(_ error: Float) -> (value: Float, slope: Float) {
+    abs(error) < 1 ? (0.5 * error * error, error) : (abs(error) - 0.5, error < 0 ? -1 : 1)
+}

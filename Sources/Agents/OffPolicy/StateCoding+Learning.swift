@@ -1,0 +1,44 @@
+import GymCore
+import NeuralNetwork
+
+extension StateWriter {
+    /// Writes that many floats, and their number.
+    mutating func write(_ values: UnsafeMutablePointer<Float>, count: Int) {
+        write(array: Array(UnsafeBufferPointer(start: values, count: count)))
+    }
+
+    /// Writes a model's parameters.
+    mutating func write(_ store: ParameterStore) { write(store.values, count: store.count) }
+
+    /// Writes an optimiser's steps and moments.
+    mutating func write(_ adam: borrowing Adam) {
+        write(UInt64(adam.steps))
+        write(adam.moments, count: 2 * adam.count)
+    }
+}
+
+extension StateReader {
+    /// Reads floats that were written with their number.
+    ///
+    /// - Throws: ``StateError`` when they are more or fewer.
+    mutating func read(into values: UnsafeMutablePointer<Float>, count: Int) throws {
+        let array = try readArray(of: Float.self)
+        guard array.count == count else { throw StateError("the state has \(array.count) numbers in place of \(count)") }
+        array.withUnsafeBufferPointer {
+            if let base = $0.baseAddress { values.update(from: base, count: count) }
+        }
+    }
+
+    /// Takes over a model's parameters.
+    mutating func read(into store: ParameterStore) throws { try read(into: store.values, count: store.count) }
+
+    /// Takes over an optimiser's steps and moments.
+    mutating func read(into adam: inout Adam) throws {
+        let steps = try read(UInt64.self)
+        try read(into: adam.moments, count: 2 * adam.count)
+        adam.restore(steps: Int(clamping: steps))
+    }
+
+    /// Reads a count that was written as 64 bits.
+    mutating func readCount() throws -> Int { Int(clamping: try read(UInt64.self)) }
+}

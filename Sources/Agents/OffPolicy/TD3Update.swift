@@ -1,0 +1,238 @@
+import GymCore
+import NeuralNetwork
+
+/// One update of TD3's critics from a minibatch, and every so often one of its actor and of all targets.
+package final class TD3Update: HalvedWork {
+    package let actor: MultiLayerPerceptron
+    package let store: ParameterStore
+    package let target: ParameterStore
+    let critic: CriticEnsemble
+    private let batch: Minibatch
+    private let actionSize: Int
+    private let tau: Float
+    private let delay: Int
+    private let noiseDeviation: Double
+    private let noiseClip: Float
+
+    private var actorAdam: Adam
+    private var criticAdam: Adam
+    private var drawGenerator: NumPyGenerator
+    /// The noise of each half's target actions.
+    private var noiseGenerators: [NumPyGenerator]
+    private let secondGradient: UnsafeMutablePointer<Float>
+    private let halves: [Half]
+
+    // What holds for the updates at hand.
+    private var normalisation: Normalisation
+    private var learningRate = 0.0
+    private var steps: (critic: Adam.Step, actor: Adam.Step?)?
+    private var hasStopped = false
+
+    /// Updates of the critics so far.
+    private(set) var updates = 0
+    /// What went out of the finite numbers, if anything did.
+    private(set) var notFinite: String?
+    private var losses = (actor: RunningMean(), critic: RunningMean())
+
+    /// What one half of a minibatch needs.
+    private final class Half {
+        let workspace: MultiLayerPerceptron.Workspace
+        /// (rows).
+        let targets: UnsafeMutablePointer<Float>
+        var criticLoss = 0.0
+        var actorLoss = 0.0
+
+        init(_ actor: MultiLayerPerceptron, rows: Int) {
+            workspace = MultiLayerPerceptron.Workspace(for: actor, capacity: rows)
+            targets = allocateFloats(rows)
+        }
+
+        deinit { targets.deallocate() }
+    }
+
+    init(_ h: Hyperparameters, replay: ReplayBuffer, seed: UInt64) {
+        let activation = Activation(rawValue: h.text("activation_fn"))!
+        let (hidden, criticHidden) = h.networks("net_arch")
+        actionSize = replay.actionSize
+        tau = Float(h.real("tau"))
+        delay = h.integer("policy_delay")
+        noiseDeviation = h.real("target_policy_noise")
+        noiseClip = Float(h.real("target_noise_clip"))
+        batch = Minibatch(size: h.integer("batch_size"), replay: replay)
+        let rows = half(0, of: batch.size).count
+        let sizes = [replay.observationSize] + hidden + [replay.actionSize]
+        var layout = ParameterLayout()
+        actor = MultiLayerPerceptron(
+            "actor", sizes: sizes, activation: activation, outputActivation: .tanh, layout: &layout)
+        store = ParameterStore(layout)
+        var generator = RandomStream.initialisation.generator(seed: seed)
+        actor.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
+        var targetLayout = ParameterLayout()
+        _ = MultiLayerPerceptron("actor_target", sizes: sizes, activation: activation, layout: &targetLayout)
+        target = ParameterStore(targetLayout)
+        target.values.update(from: store.values, count: store.count)
+        critic = CriticEnsemble(
+            count: h.integer("n_critics"), observationSize: replay.observationSize, actionSize: replay.actionSize,
+            hidden: criticHidden, activation: activation, rows: rows, generator: &generator)
+        actorAdam = Adam(count: store.count, epsilon: h.real("adam_epsilon"))
+        criticAdam = Adam(count: critic.store.count, epsilon: h.real("adam_epsilon"))
+        drawGenerator = RandomStream.minibatches.generator(seed: seed)
+        noiseGenerators = (0..<2).map { RandomStream.targets.generator(seed: seed, part: $0) }
+        secondGradient = allocateFloats(store.count)
+        let actor = actor
+        halves = (0..<2).map { _ in Half(actor, rows: rows) }
+        normalisation = Normalisation(h, size: replay.observationSize, environments: 1)
+    }
+
+    deinit { secondGradient.deallocate() }
+
+    /// What is saved with the policy besides the actor.
+    var others: [ParameterStore] { [target, critic.store, critic.target] }
+
+    /// Floating-point operations of an update's matrix products, about.
+    var operations: Double {
+        let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
+        return 2 * Double(batch.size) * (3 * weights(actor) + 9 * weights(critic.networks[0]))
+    }
+
+    /// Begins a series of updates.
+    func begin(learningRate: Double, normalisation: Normalisation) {
+        self.learningRate = learningRate
+        self.normalisation = normalisation
+    }
+
+    // MARK: The stages
+
+    /// The stages of an update.
+    static let stages = 5
+
+    package func run(stage: Int, half: Int) {
+        let stage = stage % TD3Update.stages
+        if stage == 0 {
+            if half == 0 { prepare() }
+            return
+        }
+        // What is read here was written in an earlier stage: both halves see the same and stop together.
+        if hasStopped || (stage > 1 && !lossesAreFinite) { return }
+        switch stage {
+        case 1:
+            batch.gather(half: half, normalisation: normalisation)
+            evaluateTargets(half)
+            halves[half].criticLoss = critic.regress(
+                batch.inputs + batch.half(half).lowerBound * batch.inputSize, towards: halves[half].targets,
+                rows: batch.half(half).count, weight: 1 / Float(batch.size), half: half)
+        case 2:
+            critic.apply(steps!.critic, Agents.half(half, of: critic.store.count, multiple: 16))
+        case 3:
+            if steps!.actor != nil { improve(half) }
+        default:
+            // CRUCIAL and easy to overlook: the delay holds for the critics' targets as well as for the actor.
+            guard let step = steps!.actor else { return }
+            let range = Agents.half(half, of: store.count, multiple: 16)
+            store.addGradient(secondGradient, range)
+            step.apply(store, range)
+            target.polyak(towards: store, rate: tau, range)
+            critic.follow(rate: tau, Agents.half(half, of: critic.store.count, multiple: 16))
+        }
+    }
+
+    private var lossesAreFinite: Bool { halves.allSatisfy { $0.criticLoss.isFinite && $0.actorLoss.isFinite } }
+
+    /// What one thread does for both: takes the last update's losses in and draws the next minibatch.
+    private func prepare() {
+        if hasStopped || !finish() { return }
+        batch.draw(generator: &drawGenerator)
+        let movesActor = (updates + 1) % delay == 0
+        steps = (
+            criticAdam.begin(learningRate: learningRate),
+            movesActor ? actorAdam.begin(learningRate: learningRate) : nil
+        )
+    }
+
+    /// Takes in the losses of the update that was made, if one was, and returns whether they are finite.
+    @discardableResult
+    func finish() -> Bool {
+        guard let steps else { return true }
+        self.steps = nil
+        guard lossesAreFinite else {
+            hasStopped = true
+            let critic = halves.allSatisfy { $0.criticLoss.isFinite }
+            notFinite = critic ? "the actor's loss" : "the critics' loss"
+            return false
+        }
+        let count = Double(batch.size)
+        losses.critic.add((halves[0].criticLoss + halves[1].criticLoss) / count)
+        if steps.actor != nil { losses.actor.add((halves[0].actorLoss + halves[1].actorLoss) / count) }
+        updates += 1
+        return true
+    }
+
+    /// y = r + γ (1 − terminated) min Q⁻(s′, clip(π⁻(s′) + clip(ε, ±c), ±1)), ε ~ N(0, σ²).
+    private func evaluateTargets(_ index: Int) {
+        let half = halves[index]
+        let range = batch.half(index)
+        let start = range.lowerBound
+        let output = actor.forward(
+            target.values, batch.nextObservations + start * batch.observationSize, rows: range.count, half.workspace)
+        // Actions are from -1 to 1 here, and so is the noise: it needs no scaling by the bounds of the space.
+        for element in 0..<range.count * actionSize {
+            let noise =
+                noiseDeviation == 0 ? 0 : Float(noiseDeviation * noiseGenerators[index].standardNormal())
+            output[element] = min(max(output[element] + min(max(noise, -noiseClip), noiseClip), -1), 1)
+        }
+        for row in 0..<range.count {
+            batch.setAction(output + row * actionSize, row: start + row, of: batch.nextInputs)
+        }
+        let values = critic.leastTarget(
+            batch.nextInputs + start * batch.inputSize, rows: range.count, half: index)
+        for row in 0..<range.count {
+            half.targets[row] = batch.rewards[start + row] + batch.discounts[start + row] * values[row]
+        }
+    }
+
+    /// The gradient of the mean of −Q₁(s, π(s)) through the action.
+    private func improve(_ index: Int) {
+        let half = halves[index]
+        let range = batch.half(index)
+        let observations = batch.observations + range.lowerBound * batch.observationSize
+        let output = actor.forward(store.values, observations, rows: range.count, half.workspace)
+        for row in 0..<range.count {
+            batch.setAction(output + row * actionSize, row: range.lowerBound + row, of: batch.inputs)
+        }
+        let (values, byAction) = critic.ascend(
+            batch.inputs + range.lowerBound * batch.inputSize, rows: range.count, slope: -1 / Float(batch.size),
+            onlyFirst: true, half: index)
+        var loss = 0.0
+        for row in 0..<range.count { loss -= Double(values[row]) }
+        half.actorLoss = loss
+        half.workspace.outputGradient.update(from: byAction, count: range.count * actionSize)
+        actor.backward(
+            store.values, observations, rows: range.count, half.workspace,
+            gradient: index == 0 ? store.gradient : secondGradient)
+    }
+
+    // MARK: Reports and state
+
+    func report(to metrics: inout Metrics) {
+        metrics["train/actor_loss"] = losses.actor.take()
+        metrics["train/critic_loss"] = losses.critic.take()
+    }
+
+    func save(to writer: inout StateWriter) {
+        writer.write(UInt64(updates))
+        for store in [store, target, critic.store, critic.target] { writer.write(store) }
+        writer.write(criticAdam)
+        writer.write(actorAdam)
+        drawGenerator.save(to: &writer)
+        for generator in noiseGenerators { generator.save(to: &writer) }
+    }
+
+    func restore(from reader: inout StateReader) throws {
+        updates = try reader.readCount()
+        for store in [store, target, critic.store, critic.target] { try reader.read(into: store) }
+        try reader.read(into: &criticAdam)
+        try reader.read(into: &actorAdam)
+        drawGenerator = try NumPyGenerator(from: &reader)
+        for index in noiseGenerators.indices { noiseGenerators[index] = try NumPyGenerator(from: &reader) }
+    }
+}

@@ -1,0 +1,61 @@
+import Glibc
+
+/// `progress.csv`: a row a log line. It holds whole rows only, also after a disk was full.
+final class ProgressFile {
+    private let path: String
+    private let descriptor: Int32
+    private var columns: [String]
+    /// The bytes of the rows so far.
+    private(set) var length: Int
+
+    /// A file that is to be made, with these columns.
+    init(creating path: String, columns: [String]) throws {
+        self.path = path
+        self.columns = columns
+        length = 0
+        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw DurableFile.failure(path) }
+        try append(columns.joined(separator: ","))
+    }
+
+    /// A file that a run wrote, to go on after its first `length` bytes; what came later is taken away.
+    init(continuing path: String, length: Int) throws {
+        self.path = path
+        descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { throw DurableFile.failure(path) }
+        let size = Int(lseek(descriptor, 0, SEEK_END))
+        self.length = min(size, length)
+        var text = [UInt8](repeating: 0, count: self.length)
+        let count = pread(descriptor, &text, text.count, 0)
+        guard count == text.count else { throw DurableFile.failure(path) }
+        let header = text.prefix { $0 != UInt8(ascii: "\n") }
+        columns = String(decoding: header, as: UTF8.self).split(separator: ",").map(String.init)
+        guard ftruncate(descriptor, self.length) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+            throw DurableFile.failure(path)
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Adds a row: a number for each column, nothing for those that have none.
+    func log(_ metrics: Metrics) throws {
+        try append(columns.map { metrics[$0].map(ProgressFile.number) ?? "" }.joined(separator: ","))
+    }
+
+    /// Has the rows so far on the disk.
+    func synchronise() { fsync(descriptor) }
+
+    private func append(_ row: String) throws {
+        let bytes = Array((row + "\n").utf8)
+        guard bytes.withUnsafeBytes({ DurableFile.writeAll($0, to: descriptor) }) else {
+            let error = errno
+            ftruncate(descriptor, length)
+            throw DurableFile.failure(path, error)
+        }
+        length += bytes.count
+    }
+
+    private static func number(_ value: Double) -> String {
+        Int(exactly: value).map { String($0) } ?? String(value)
+    }
+}

@@ -1,0 +1,110 @@
+import Glibc
+
+/// What a server can claim to fulfil, one by one.
+package enum Level: String, CaseIterable, Sendable {
+    case core = "Core"
+    case vector = "Vector"
+    case render = "Render"
+    case state = "State"
+    case sharedMemory = "SharedMemory"
+    case robustness = "Robustness"
+}
+
+/// What a check can only be done with.
+package enum Requirement: Sendable, Hashable {
+    /// The server announces the capability.
+    case capability(String)
+    /// The server offers the environment: one of those made for the suite.
+    case environment(String)
+}
+
+/// One thing that a server has to do.
+package struct Check: Sendable {
+    /// Its name, which does not change: `reset.seed-zero-is-a-seed`.
+    package let name: String
+    /// The level that it belongs to.
+    package let level: Level
+    /// The clauses of PROTOCOL.md that it tests.
+    package let clauses: [String]
+    /// What it needs; without it, it is skipped.
+    package let needs: [Requirement]
+    /// Does it. Throws ``CheckFailure``, ``Timeout`` and the like when the server fails, ``Skip`` when the server
+    /// offers nothing that the check can be done with.
+    package let run: @Sendable (Context) throws -> Void
+
+    /// All checks, in the order in which they run.
+    package static let all: [Check] = {
+        var list = CheckList()
+        addFramingChecks(to: &list)
+        addConnectionChecks(to: &list)
+        addMakeChecks(to: &list)
+        addResetChecks(to: &list)
+        addStepChecks(to: &list)
+        addSpaceChecks(to: &list)
+        addOrderChecks(to: &list)
+        addVectorChecks(to: &list)
+        addAutoresetChecks(to: &list)
+        addFaultChecks(to: &list)
+        addAsynchronousChecks(to: &list)
+        addRenderChecks(to: &list)
+        addStateChecks(to: &list)
+        addSharedMemoryChecks(to: &list)
+        addRobustnessChecks(to: &list)
+        return list.checks
+    }()
+}
+
+/// Collects checks.
+struct CheckList {
+    private(set) var checks: [Check] = []
+
+    /// Adds a check; names differ from each other.
+    mutating func add(
+        _ name: String, _ level: Level, _ clauses: [String], needs: [Requirement] = [],
+        _ run: @escaping @Sendable (Context) throws -> Void
+    ) {
+        precondition(!checks.contains { $0.name == name }, "two checks are called \(name)")
+        checks.append(Check(name: name, level: level, clauses: clauses, needs: needs, run: run))
+    }
+}
+
+/// What a server did wrong.
+package struct CheckFailure: Error, CustomStringConvertible {
+    /// What was looked at.
+    package let what: String
+    /// What it should have been.
+    package let expected: String
+    /// What it was.
+    package let got: String
+
+    package var description: String { "\(what): expected \(expected), got \(got)" }
+}
+
+/// Why a check cannot be done with a server that breaks no rule.
+package struct Skip: Error {
+    package let reason: String
+}
+
+/// Fails unless the value is the expected one.
+func expect<Value: Equatable>(_ got: Value, _ expected: Value, _ what: @autoclosure () -> String) throws {
+    if got != expected {
+        throw CheckFailure(what: what(), expected: String(describing: expected), got: String(describing: got))
+    }
+}
+
+/// Fails unless the condition holds.
+func require(
+    _ condition: Bool, _ what: @autoclosure () -> String, expected: @autoclosure () -> String,
+    got: @autoclosure () -> String
+) throws {
+    if !condition { throw CheckFailure(what: what(), expected: expected(), got: got()) }
+}
+
+/// Fails unless the condition comes true within a second: for what a server does after a client has gone.
+func expectEventually(_ what: String, expected: String, _ condition: () throws -> Bool) throws {
+    let deadline = now() + 1
+    while try !condition() {
+        if now() > deadline { throw CheckFailure(what: what, expected: expected, got: "no change within a second") }
+        usleep(2_000)
+    }
+}

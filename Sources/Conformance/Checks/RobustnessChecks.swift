@@ -1,0 +1,388 @@
+import Glibc
+import GymCore
+
+/// F, E5, L, W and X, as far as a client can see: broken, hostile and greedy clients harm nobody but themselves.
+func addRobustnessChecks(to list: inout CheckList) {
+    addBrokenFrameChecks(to: &list)
+    addBrokenMessageChecks(to: &list)
+    addLimitChecks(to: &list)
+    addNeighbourChecks(to: &list)
+}
+
+private func addBrokenFrameChecks(to list: inout CheckList) {
+    list.add("robustness.ends-inside-header", .robustness, ["F7"]) { context in
+        for count in [1, 7] {
+            try expectEndInside(context, Array(RawConnection.frame([8, 1]).prefix(count)))
+        }
+    }
+    list.add("robustness.ends-inside-body", .robustness, ["F7"]) { context in
+        try expectEndInside(context, RawConnection.header(length: 100) + [8, 1])
+        try expectEndInside(context, RawConnection.header(length: 1))
+    }
+    list.add("robustness.length-above-limit", .robustness, ["F5"]) { context in
+        let most = context.limit("max_frame_bytes")
+        for length in [most + 1, Int(UInt32.max)] where length <= Int(UInt32.max) {
+            let client = try context.connect()
+            try client.send(bytes: RawConnection.header(length: UInt32(length)))
+            try client.receiveError(.frameTooLarge, id: nil, "a header that says \(length) bytes, \(most) are taken")
+            try client.expectEnd("after FRAME_TOO_LARGE")
+        }
+    }
+    list.add("robustness.length-above-limit-at-first", .robustness, ["F5"]) { context in
+        let client = try context.connectWithoutHello()
+        try client.send(bytes: RawConnection.header(length: .max))
+        try client.receiveError(.frameTooLarge, id: nil, "a first header that says 4 GiB")
+        try client.expectEnd("after FRAME_TOO_LARGE")
+    }
+    list.add("robustness.length-without-body", .robustness, ["F6", "X4", "F7"]) { context in
+        let clients = try (0..<4).map { _ in try context.connect() }
+        let length = min(1_000_000, context.limit("max_frame_bytes"))
+        for client in clients { try client.send(bytes: RawConnection.header(length: UInt32(length))) }
+        try context.connect().expectAlive("four clients that promise a million bytes each")
+        for client in clients {
+            client.raw.endSending()
+            try client.receiveError(.malformedFrame, id: nil, "the end of the stream inside a frame")
+        }
+    }
+    list.add("robustness.large-frame", .robustness, ["F5", "F6"]) { context in
+        let client = try context.connect()
+        var ping = client.request("ping")
+        let size = min(1 << 20, context.limit("max_frame_bytes") - 64)
+        ping.fields.append((number: 3000, value: .bytes([UInt8](repeating: 7, count: size))))
+        try client.send(bytes: RawConnection.frame(ping.encoded))
+        try client.answer("ping", to: ping.number("id"))
+    }
+    list.add("robustness.noise", .robustness, ["E5"]) { context in
+        var random = NumPyGenerator(seed: 1)
+        for _ in 0..<40 {
+            let client = try context.connectWithoutHello()
+            let bytes = (0..<random.integer(in: 1..<200)).map { _ in UInt8(random.integer(in: 0..<256)) }
+            try client.send(bytes: bytes)
+            client.raw.endSending()
+            try drain(client)
+        }
+        try context.connect().expectAlive("forty connections of noise")
+    }
+    list.add("robustness.closed-at-once", .robustness, ["C6", "W2"]) { context in
+        let watcher = try context.connect()
+        let before = try watcher.call("status").number("connections")
+        for _ in 0..<100 { try context.connectRaw().close() }
+        try expectEventually("connections after a hundred that were closed at once", expected: "no more than before") {
+            try watcher.call("status").number("connections") <= before
+        }
+    }
+    list.add("robustness.descriptors-passed", .robustness, ["W4"]) { context in
+        let client = try context.connect()
+        for _ in 0..<50 {
+            let ping = client.request("ping")
+            let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+            defer { close(descriptor) }
+            try client.raw.send(RawConnection.frame(ping.encoded), passing: descriptor)
+            try client.answer("ping", to: ping.number("id"))
+        }
+    }
+}
+
+private func addBrokenMessageChecks(to list: inout CheckList) {
+    list.add("robustness.nested-too-deep", .robustness, ["F8", "X4"]) { context in
+        let client = try context.connect()
+        // Values in lists in values: two messages a level.
+        var value: [UInt8] = []
+        for _ in 0..<5000 {
+            var list = WireWriter()
+            list.lengthPrefixed(value, number: 1)
+            var outer = WireWriter()
+            outer.lengthPrefixed(list.bytes, number: 3)
+            value = outer.bytes
+        }
+        var members = WireWriter()
+        members.lengthPrefixed(value, number: 1)
+        var leaf = WireWriter()
+        leaf.lengthPrefixed(members.bytes, number: 2)
+        var request = Message("Request", [("id", 5)])
+        request.append("contains", .fields([("members", .list([.bytes(leaf.bytes)]))]))
+        try client.send(bytes: RawConnection.frame(request.encoded))
+        try client.receiveError(.malformedMessage, id: nil, "values nested ten thousand deep")
+        try client.expectAlive("deep nesting")
+    }
+    list.add("robustness.many-empty-parts", .robustness, ["X4", "E5"]) { context in
+        let client = try context.connect()
+        var options = WireWriter()
+        for _ in 0..<200_000 { options.lengthPrefixed([], number: 3) }
+        var make = WireWriter()
+        make.varint(1 << 3)
+        make.varint(9)
+        make.lengthPrefixed(options.bytes, number: 20)
+        try client.send(bytes: RawConnection.frame(make.bytes))
+        let response = try client.receive()
+        try require(
+            response.message("error") != nil, "the answer to 200,000 empty options", expected: "an error",
+            got: Client.describe(response))
+        try client.expectAlive("200,000 empty options")
+    }
+    list.add("robustness.mutated-requests", .robustness, ["E5", "O1"]) { context in
+        var random = NumPyGenerator(seed: 2)
+        let client = try context.connect()
+        let batch = try client.make(context.environments[0], count: 2)
+        try batch.reset(seeds: [1])
+        let requests = [
+            client.request("step", batch.stepFields(repeated(batch)), handle: batch.handle),
+            client.request("reset", Batch.resetFields(seeds: [1], mask: [1, 1]), handle: batch.handle),
+            client.request("make", Client.makeFields(context.environments[0], count: 2, limit: 5)),
+            client.request("render", [("environment_index", .integers([0]))], handle: batch.handle),
+        ].map(\.encoded)
+        for round in 0..<300 {
+            var bytes = requests[round % requests.count]
+            for _ in 0..<random.integer(in: 1..<4) {
+                bytes[random.integer(in: 0..<bytes.count)] = UInt8(random.integer(in: 0..<256))
+            }
+            try client.send(bytes: RawConnection.frame(bytes))
+            let response = try client.receive()
+            try require(
+                response.messageCase != nil, "the answer to a spoilt request", expected: "a message", got: "\(response)"
+            )
+        }
+        try client.expectAlive("three hundred spoilt requests")
+    }
+    list.add("robustness.text-not-utf8", .robustness, ["F10", "E5"]) { context in
+        let client = try context.connect()
+        for id: [UInt8] in [[0xFF, 0xFE], [0xC0, 0x80], [0x43, 0x00, 0x44]] {
+            try client.send(client.request("make", [("id", .bytes(id))]))
+            let response = try client.receive()
+            try require(
+                response.message("error") != nil, "the answer to an id of the bytes \(hexadecimal(id))",
+                expected: "an error", got: Client.describe(response))
+        }
+        try client.expectAlive("text that is not UTF-8")
+    }
+    list.add("robustness.extreme-numbers", .robustness, ["E5", "L8"]) { context in
+        let client = try context.connect()
+        let id = context.environments[0]
+        try client.expectError(.limitExceeded, "make", Client.makeFields(id, count: Int(UInt32.max)))
+        try client.make(id, limit: Int.max).call("close")
+        let batch = try client.make(id, count: 2)
+        try batch.reset(seeds: [.max, .max])
+        try batch.expectError(
+            .invalidArgument, "reset", Batch.resetFields(seeds: [UInt64?](repeating: nil, count: 100_000)))
+        try batch.expectError(.invalidMask, "reset", Batch.resetFields(mask: [UInt8](repeating: 1, count: 1 << 20)))
+        let indices = [Int](repeating: 0, count: 100_000)
+        if context.capabilities.contains("async.v1") {
+            try batch.expectError(
+                .invalidArgument, "send", [("environment_index", .integers(indices))], "a send to row 0, 100,000 times")
+        }
+        try client.expectAlive("extreme numbers")
+    }
+    list.add("robustness.two-messages-in-one", .robustness, ["E5", "O1"]) { context in
+        // In protobuf the last member of a oneof counts; here is one answer, whichever.
+        let client = try context.connect()
+        var request = client.request("ping")
+        request.append("status", .fields([]))
+        try client.send(request)
+        let response = try client.receive(answerTo: request.number("id"), handle: 0)
+        try require(
+            response.messageCase == "status" || response.message("error") != nil, "the answer to a ping and a status",
+            expected: "that to the last, or an error", got: Client.describe(response))
+        try client.expectAlive("two messages in one request")
+    }
+}
+
+private func addLimitChecks(to list: inout CheckList) {
+    list.add("limit.handles", .robustness, ["L3", "L8", "M32"]) { context in
+        let client = try context.connect()
+        let limit = context.limit("max_handles")
+        var batches: [Batch] = []
+        for _ in 0..<min(limit, context.limit("max_environments")) {
+            batches.append(try client.make(context.environments[0]))
+        }
+        try client.expectError(
+            .limitExceeded, "make", Client.makeFields(context.environments[0]), "handle \(limit + 1) of \(limit)")
+        try batches[0].call("close")
+        try client.make(context.environments[0]).reset(seeds: [1])
+        try client.expectError(.limitExceeded, "make", Client.makeFields(context.environments[0]))
+        try context.connect().make(context.environments[0]).reset(seeds: [1])
+    }
+    list.add("limit.environments", .robustness, ["L4", "L8"]) { context in
+        let client = try context.connect()
+        let limit = context.limit("max_environments")
+        let id = context.environments[0]
+        try client.expectError(
+            .limitExceeded, "make", Client.makeFields(id, count: limit + 1), "\(limit + 1) environments of \(limit)")
+        let batch = try client.make(id, count: 2)
+        try client.expectError(
+            .limitExceeded, "make", Client.makeFields(id, count: limit - 1),
+            "2 and \(limit - 1) environments of \(limit)")
+        try batch.reset(seeds: [1])
+    }
+    list.add("limit.connections", .robustness, ["L7", "C4"]) { context in
+        let limit = context.limit("max_connections")
+        var files = rlimit()
+        getrlimit(__rlimit_resource_t(UInt32(7)), &files)
+        files.rlim_cur = files.rlim_max
+        setrlimit(__rlimit_resource_t(UInt32(7)), &files)
+        try require(
+            limit + 64 < Int(files.rlim_cur), "max_connections", expected: "fewer than this process may open files",
+            got: "\(limit)")
+        let clients = try (0..<limit).map { _ in try context.connectWithoutHello() }
+        let last = try context.connectWithoutHello()
+        let error = try last.receiveError(.tooManyConnections, id: 0, "connection \(limit + 1) of \(limit)")
+        try require(!error.text("message").isEmpty, "the message", expected: "an explanation", got: "none")
+        try last.expectEnd("after TOO_MANY_CONNECTIONS")
+        try clients[0].greet()
+        for client in clients { client.raw.close() }
+        try expectEventually("a new connection after all others were closed", expected: "a hello") {
+            (try? context.connect()) != nil
+        }
+    }
+    list.add("limit.pending-requests", .robustness, ["L6", "L8", "O5"], needs: [.environment(slow)]) { context in
+        let client = try context.connect()
+        let batch = try client.make(slow)
+        try batch.reset(seeds: [1])
+        let limit = context.limit("max_pending_requests")
+        var waiting: Set<UInt64> = [
+            try client.send("step", batch.stepFields([.integer(400)]), handle: batch.handle)
+        ]
+        let start = now()
+        let quick = batch.stepFields([.integer(0)])
+        for _ in 0..<(limit + 10) { waiting.insert(try client.send("step", quick, handle: batch.handle)) }
+        var refused = 0
+        var lastRefusal = start
+        while !waiting.isEmpty {
+            let response = try client.receive()
+            try require(
+                waiting.remove(response.number("id")) != nil, "an answer's id", expected: "one that is awaited",
+                got: "\(response.number("id"))")
+            if let error = response.message("error") {
+                try expect(error.number("code"), ErrorCode.limitExceeded.rawValue, "the error's code")
+                refused += 1
+                lastRefusal = now()
+            }
+        }
+        try require(
+            refused >= 10, "requests refused of \(limit + 11)", expected: "at least 10, the limit is \(limit)",
+            got: "\(refused)")
+        try require(
+            lastRefusal - start < 0.39, "the refusals", expected: "at once, before the step of 400 ms is done",
+            got: "the last after \(lastRefusal - start) s")
+        try client.expectAlive("too many requests")
+    }
+    list.add("limit.response-too-large", .robustness, ["L2", "M1", "E2"]) { context in
+        let client = try context.connect(maxFrameBytes: 1)
+        let id = try client.send("list")
+        guard let frame = try client.raw.receiveFrame() else {
+            throw CheckFailure(what: "the answer to list", expected: "a frame", got: "the end of the connection")
+        }
+        try require(
+            frame.body.count <= 4096, "the answer to list for a client that takes 4096 bytes",
+            expected: "at most 4096 bytes", got: "\(frame.body.count)")
+        let response = try Message("Response", decoding: frame.body)
+        try expect(response.number("id"), id, "its id")
+        if let error = response.message("error") {
+            try expect(error.number("code"), ErrorCode.responseTooLarge.rawValue, "the error's code")
+            try expect(error.flag("fatal"), false, "whether it is fatal")
+        }
+        try client.expectAlive("a response that was too large")
+    }
+    list.add("limit.step-response-too-large", .robustness, ["L2", "M1"]) { context in
+        let client = try context.connect(maxFrameBytes: 4096)
+        let make = try client.send("make", Client.makeFields(context.environments[0], count: 4000))
+        let response = try client.receive(answerTo: make, handle: 0)
+        if let error = response.message("error") {
+            try require(
+                [ErrorCode.limitExceeded, .responseTooLarge].map(\.rawValue).contains(error.number("code")),
+                "the refusal of 4000 environments to a client that takes 4096 bytes",
+                expected: "limitExceeded or responseTooLarge", got: Client.describe(response))
+        } else {
+            let handle = UInt32(response.message("make")!.number("handle"))
+            try client.expectError(.responseTooLarge, "reset", handle: handle)
+        }
+        try client.expectAlive("4000 environments")
+    }
+}
+
+private func addNeighbourChecks(to list: inout CheckList) {
+    list.add("neighbour.never-reads", .robustness, ["C10", "X4"]) { context in
+        let client = try context.connect()
+        let count = min(2000, context.limit("max_environments"))
+        let batch = try client.make(context.environments[0], count: count)
+        try batch.reset(seeds: [1])
+        let step = RawConnection.frame(
+            client.request("step", batch.stepFields(repeated(batch)), handle: batch.handle).encoded)
+        // More than any socket holds, so that the server cannot send its answers.
+        client.raw.timeout = 0.05
+        for _ in 0..<200 { do { try client.raw.send(step) } catch is Timeout { break } }
+        let start = now()
+        let other = try context.connect()
+        try other.make(context.environments[0]).reset(seeds: [1])
+        try other.expectAlive("a client that does not read")
+        try require(
+            now() - start < 1, "make, reset and ping beside a client that does not read", expected: "less than 1 s",
+            got: "\(now() - start) s")
+    }
+    list.add("neighbour.half-a-frame", .robustness, ["X4", "F9"]) { context in
+        let clients = try (0..<8).map { _ in try context.connect() }
+        for client in clients { try client.send(bytes: Array(RawConnection.header(length: 50).prefix(5))) }
+        try context.connect().expectAlive("eight clients with half a header")
+    }
+    list.add("neighbour.gone-in-a-step", .robustness, ["C6", "W1", "W2"], needs: [.environment(slow)]) { context in
+        let watcher = try context.connect()
+        let before = try watcher.call("status").number("environments")
+        let client = try context.connect()
+        let batch = try client.make(slow, count: 2)
+        try batch.reset(seeds: [1])
+        try client.send("step", batch.stepFields([.integer(50), .integer(50)]), handle: batch.handle)
+        client.raw.close()
+        try expectEventually("environments after a client left in a step", expected: "no more than before") {
+            try watcher.call("status").number("environments") <= before
+        }
+    }
+    list.add("neighbour.gone-in-a-make", .robustness, ["C6", "W2"], needs: [.environment(slow)]) { context in
+        let watcher = try context.connect()
+        let before = try watcher.call("status")
+        let client = try context.connect()
+        try client.send("make", Client.makeFields(slow, options: [("make_milliseconds", 100)]))
+        client.raw.close()
+        try expectEventually("connections after a client left in a make", expected: "no more than before") {
+            let status = try watcher.call("status")
+            return status.number("environments") <= before.number("environments")
+                && status.number("connections") <= before.number("connections")
+        }
+    }
+    list.add("neighbour.gone-with-environments", .robustness, ["W1", "W2"]) { context in
+        let watcher = try context.connect()
+        let before = try watcher.call("status").number("environments")
+        for _ in 0..<20 {
+            let client = try context.connect()
+            try client.make(context.environments[0], count: 10).reset(seeds: [1])
+            client.raw.close()
+        }
+        try expectEventually("environments after twenty clients left", expected: "no more than before") {
+            try watcher.call("status").number("environments") <= before
+        }
+    }
+    list.add("neighbour.made-and-closed", .robustness, ["M32", "L3"]) { context in
+        let client = try context.connect()
+        for _ in 0..<(context.limit("max_handles") + 20) {
+            try client.make(context.environments[0]).call("close")
+        }
+        try client.make(context.environments[0]).reset(seeds: [1])
+    }
+    list.add("neighbour.socket-mode", .robustness, ["X1"]) { context in
+        var status = stat()
+        guard stat(context.path, &status) == 0 else { throw SystemFailure("stat \(context.path)") }
+        try expect(String(status.st_mode & 0o777, radix: 8), "600", "the socket's mode")
+    }
+}
+
+/// Ends the stream inside of a frame.
+private func expectEndInside(_ context: Context, _ bytes: [UInt8]) throws {
+    let client = try context.connect()
+    try client.send(bytes: bytes)
+    client.raw.endSending()
+    try client.receiveError(.malformedFrame, id: nil, "the end of the stream after \(hexadecimal(bytes))")
+    try client.expectEnd("after MALFORMED_FRAME")
+}
+
+/// Reads until the server closes: what it says to noise is its own affair, that it stops is not.
+private func drain(_ client: Client) throws {
+    while try client.raw.receiveFrame() != nil {}
+}

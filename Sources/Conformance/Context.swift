@@ -1,0 +1,137 @@
+import Glibc
+import GymCore
+
+/// What the suite knows of the server under test, and the way to it.
+package final class Context: @unchecked Sendable {
+    /// Where the server listens.
+    let path: String
+    /// Seconds that any single answer may take.
+    let timeout: Double
+    /// What the server said in its hello.
+    let hello: Message
+    /// The capabilities that it has.
+    let capabilities: Set<String>
+    /// The environments that it lists, by id.
+    let specs: [String: Message]
+    /// The ids of the environments that checks for any environment are done with.
+    let environments: [String]
+    /// What was last said, on whichever connection.
+    let transcript = Transcript()
+
+    private var connections: [RawConnection] = []
+
+    /// Asks the server what it is.
+    ///
+    /// - Parameter environments: the ids to check with; empty: all but those made for the suite.
+    init(path: String, timeout: Double, environments chosen: [String]) throws {
+        self.path = path
+        self.timeout = timeout
+        let client = try Client(RawConnection(path: path, timeout: timeout), transcript: transcript)
+        hello = try client.greet()
+        capabilities = Set(hello.texts("capabilities"))
+        let listed = try client.call("list").messages("environments")
+        let specs = Dictionary(listed.map { ($0.text("id"), $0) }, uniquingKeysWith: { first, _ in first })
+        self.specs = specs
+        if let unknown = chosen.first(where: { specs[$0] == nil }) {
+            throw UsageError(
+                "the server has no environment '\(unknown)'; it has: \(specs.keys.sorted().joined(separator: ", "))")
+        }
+        let own = listed.map { $0.text("id") }.filter { !$0.hasPrefix("conformance/") }
+        environments = chosen.isEmpty ? (own.isEmpty ? listed.map { $0.text("id") } : own) : chosen
+        client.raw.close()
+    }
+
+    /// A limit that the server announces.
+    func limit(_ name: String) -> Int { hello.message("limits")?.integer(name) ?? 0 }
+
+    /// A connection without hello.
+    func connectRaw() throws -> RawConnection {
+        let connection = try RawConnection(path: path, timeout: timeout)
+        connections.append(connection)
+        return connection
+    }
+
+    /// A connection with hello.
+    ///
+    /// - Parameter capabilities: those to ask for; empty: all.
+    func connect(capabilities: [String] = [], maxFrameBytes: Int = 0) throws -> Client {
+        let client = try Client(connectRaw(), transcript: transcript)
+        try client.greet(capabilities: capabilities, maxFrameBytes: maxFrameBytes)
+        return client
+    }
+
+    /// A connection that no hello was sent on, as a client.
+    func connectWithoutHello() throws -> Client { try Client(connectRaw(), transcript: transcript) }
+
+    /// Closes what the last check left open.
+    func closeConnections() {
+        for connection in connections { connection.close() }
+        connections = []
+    }
+
+    // MARK: Environments to check with
+
+    /// The chosen environments whose spec fulfils `condition`.
+    ///
+    /// - Throws: ``Skip`` when there is none.
+    func environments(_ what: String, where condition: (Message) -> Bool) throws -> [String] {
+        let found = environments.filter { condition(specs[$0]!) }
+        if found.isEmpty { throw Skip(reason: "no environment to check with is \(what)") }
+        return found
+    }
+
+    /// The chosen environments that do the same for the same seed.
+    func deterministicEnvironments() throws -> [String] {
+        try environments("deterministic") { !$0.flag("nondeterministic") }
+    }
+
+    /// The chosen environments whose spaces are fixed, which shared memory needs.
+    func fixedEnvironments() throws -> [String] {
+        try environments("of fixed spaces") { spec in
+            ["observation_space", "action_space"].allSatisfy {
+                (try? Space(spec.message($0), $0).isFixed) == true
+            }
+        }
+    }
+
+    /// The chosen environments that can be saved and do the same for the same seed.
+    func restorableEnvironments() throws -> [String] {
+        try environments("restorable and deterministic") { $0.flag("restorable") && !$0.flag("nondeterministic") }
+    }
+
+    /// Does the rest of a check with each of the environments, and says with which it failed.
+    func forEach(_ ids: [String], _ body: (String) throws -> Void) throws {
+        for id in ids {
+            do {
+                try body(id)
+            } catch let failure as CheckFailure {
+                throw CheckFailure(
+                    what: "\(id): \(failure.what)", expected: failure.expected, got: failure.got)
+            }
+        }
+    }
+}
+
+/// The last frames of a check, for the report of its failure.
+final class Transcript: @unchecked Sendable {
+    private var lines: [String] = []
+    private static let kept = 4
+
+    func note(_ line: String) {
+        lines.append(String(line.prefix(600)))
+        if lines.count > Transcript.kept { lines.removeFirst() }
+    }
+
+    func take() -> [String] {
+        defer { lines = [] }
+        return lines
+    }
+}
+
+/// Arguments that make no sense for this server.
+package struct UsageError: Error, CustomStringConvertible {
+    /// What is wrong, and what would be right.
+    package let description: String
+
+    init(_ description: String) { self.description = description }
+}

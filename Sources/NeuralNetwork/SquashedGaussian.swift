@@ -1,0 +1,86 @@
+import Glibc
+
+/// Independent normals pressed into (−1, 1): a = tanh(u), u = μ + σ ε. What SAC acts by (Haarnoja et al. 2018,
+/// arXiv 1801.01290, appendix C).
+///
+/// A network gives a row of 2 · count numbers: the means, then the logarithms of the deviations, which are kept within
+/// ``logDeviationRange``. u itself is kept beside a: it cannot be had back from an action that rounds to ±1.
+public enum SquashedGaussian {
+    /// The logarithms of the deviations that are let through; outside, they are held and have no gradient.
+    public static let logDeviationRange: ClosedRange<Float> = -20...2
+
+    /// Computes the actions of given noise, and log π(a) summed over the dimensions.
+    ///
+    /// - Parameters:
+    ///   - output: (2 · count): means, then logarithms of deviations.
+    ///   - noise: ε, (count).
+    ///   - action: where tanh(u) goes, (count).
+    /// - Returns: log π(a) = Σ log N(u; μ, σ) − log(1 − tanh² u).
+    @inlinable
+    public static func act(
+        _ output: UnsafePointer<Float>, noise: UnsafePointer<Float>, count: Int, action: UnsafeMutablePointer<Float>
+    ) -> Float {
+        var sum: Float = 0
+        for index in 0..<count {
+            let logDeviation = clamped(output[count + index])
+            let u = output[index] + expf(logDeviation) * noise[index]
+            let squashed = squash(u)
+            action[index] = squashed.action
+            sum -= 0.5 * noise[index] * noise[index] + logDeviation + DiagonalGaussian.halfLogTwoPi
+            sum -= squashed.logSlope
+        }
+        return sum
+    }
+
+    /// log π of the action tanh(u), summed over the dimensions.
+    @inlinable
+    public static func logProbability(_ output: UnsafePointer<Float>, u: UnsafePointer<Float>, count: Int) -> Float {
+        var sum: Float = 0
+        for index in 0..<count {
+            let logDeviation = clamped(output[count + index])
+            let z = (u[index] - output[index]) * expf(-logDeviation)
+            sum -= 0.5 * z * z + logDeviation + DiagonalGaussian.halfLogTwoPi + squash(u[index]).logSlope
+        }
+        return sum
+    }
+
+    /// The gradient by the network's row of a loss whose derivatives by the action and by log π(a) are given, the noise
+    /// being what it was (reparameterisation): ∂a/∂u = 1 − a², ∂log π/∂u = 2 a, ∂log π/∂log σ = −1 besides.
+    ///
+    /// - Parameters:
+    ///   - byAction: (count).
+    ///   - gradient: (2 · count), overwritten.
+    @inlinable
+    public static func gradient(
+        _ output: UnsafePointer<Float>, noise: UnsafePointer<Float>, action: UnsafePointer<Float>, count: Int,
+        byAction: UnsafePointer<Float>, byLogProbability: Float, into gradient: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<count {
+            let a = action[index]
+            let byU = byAction[index] * (1 - a * a) + byLogProbability * 2 * a
+            gradient[index] = byU
+            let raw = output[count + index]
+            gradient[count + index] =
+                logDeviationRange.contains(raw) ? byU * expf(raw) * noise[index] - byLogProbability : 0
+        }
+    }
+
+    /// tanh(u), and log(1 − tanh² u) = 2 (log 2 − |u| − log(1 + e^(−2|u|))).
+    ///
+    /// The plain form is the logarithm of 0 from |u| = 9 on, where tanh u rounds to 1; the added 10⁻⁶ that is often
+    /// used instead is off by 25 at |u| = 20.
+    @inlinable
+    @inline(__always)
+    public static func squash(_ u: Float) -> (action: Float, logSlope: Float) {
+        let size = abs(u)
+        let e = expf(-2 * size)
+        let action = (1 - e) / (1 + e)
+        return (u < 0 ? -action : action, 2 * (0.693_147_180_559_945_3 - size - log1pf(e)))
+    }
+
+    @inlinable
+    @inline(__always)
+    static func clamped(_ logDeviation: Float) -> Float {
+        min(max(logDeviation, logDeviationRange.lowerBound), logDeviationRange.upperBound)
+    }
+}

@@ -1,0 +1,100 @@
+import Agents
+import ArgumentParser
+import CommandLineSupport
+import Film
+import Foundation
+import GymClient
+import GymCore
+import Raster
+
+/// `gym-agent record`: a film of a trained policy.
+struct RecordCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "record", abstract: "Films greedy episodes of a trained policy.")
+
+    @Argument(help: "A run folder.")
+    var folder: String
+
+    @Option(help: "The film: .gif needs nothing else installed, .mp4 needs ffmpeg.")
+    var out: String
+
+    @Option(help: "Episodes to film, one after the other.")
+    var episodes = 1
+
+    @Option(help: "Episode i is seeded with this + i.")
+    var seed: UInt64 = 0
+
+    @Option(help: "Steps after which to end an episode.")
+    var maxSteps = 2000
+
+    @Option(help: "Pictures a second. (default: the environment's own)")
+    var fps: Double?
+
+    @OptionGroup var server: ServerOptions
+
+    func validate() throws {
+        guard (1...1000).contains(episodes) else {
+            throw ValidationError("--episodes is \(episodes); it has to be from 1 to 1000")
+        }
+        guard (1...1_000_000).contains(maxSteps) else {
+            throw ValidationError("--max-steps is \(maxSteps); it has to be from 1 to 1000000")
+        }
+        if let fps, !(fps > 0 && fps <= 1000) {
+            throw ValidationError("--fps is \(fps); it has to be above 0 and at most 1000")
+        }
+    }
+
+    func run() throws { try reporting(record) }
+
+    private func record() throws {
+        let run = RunFolder(existing: folder)
+        let configuration: RunConfiguration
+        do {
+            configuration = try run.configuration()
+        } catch let error as RunFolderError {
+            throw ValidationError(error.description)
+        }
+        let connection = try server.connect()
+        defer { connection.embedded?.end() }
+        // Not restarted by itself: the picture of an episode's end would be the next one's beginning.
+        let batch = try server.make(
+            configuration.environment, count: 1, on: connection, autoreset: .disabled, renderMode: "rgb_array")
+        let policy = try configuration.algorithm.policy(
+            configuration.hyperparameters, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace)
+        try policy.load(run.policyTensors())
+        var film: FilmRecorder?
+        var frames = 0
+        func shoot() throws {
+            guard case .image(let image)? = try batch.render().first, image.shape.count == 3, image.shape[2] == 3,
+                image.dtype == .uint8
+            else { throw GymError.protocolViolation("the server's picture is not of shape (height, width, 3)") }
+            let picture = Picture(width: image.shape[1], height: image.shape[0], bytes: image.bytes)
+            if film == nil {
+                film = try FilmRecorder(
+                    file: out, width: picture.width, height: picture.height,
+                    framesPerSecond: fps ?? max(batch.description.renderFPS, 1))
+            }
+            try film!.add(picture)
+            frames += 1
+        }
+        var returns: [Double] = []
+        for episode in 0..<episodes {
+            try batch.reset(seeds: [seed &+ UInt64(episode)])
+            try shoot()
+            var sum = 0.0
+            for _ in 0..<maxSteps {
+                policy.act(on: batch.results.observation, count: 1, actions: batch.actions)
+                try batch.step()
+                sum += batch.results.rewards[0]
+                try shoot()
+                if batch.results.terminated[0] != 0 || batch.results.truncated[0] != 0 { break }
+            }
+            returns.append(sum)
+        }
+        try film?.finish()
+        StandardStreams.print(
+            "wrote \(out): \(frames) frames, return "
+                + returns.map { String(format: "%.1f", $0) }.joined(separator: ", "))
+        try batch.close()
+    }
+}

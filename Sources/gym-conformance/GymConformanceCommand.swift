@@ -1,0 +1,102 @@
+import ArgumentParser
+import CommandLineSupport
+import Conformance
+import Foundation
+
+/// `gym-conformance`: checks any server of gym.v1.
+@main
+struct GymConformanceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gym-conformance",
+        abstract: "Checks whether a server keeps to the protocol gym.v1, clause by clause.",
+        discussion: """
+            Prints a line a check. Exit code 0: every check passed or was skipped for a reason that is printed; \
+            1: a check failed; 2: wrong usage.
+            """)
+
+    @Option(help: ArgumentHelp("The server: unix:PATH.", valueName: "unix:PATH"))
+    var server: String?
+
+    @Option(help: "A level to check; may be given several times. (default: all)")
+    var level: [Level] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "An environment to check with; may be given several times. (default: all but conformance/…)",
+            valueName: "ID"))
+    var environment: [String] = []
+
+    @Option(help: ArgumentHelp("Write the report as JUnit XML.", valueName: "FILE"))
+    var junit: String?
+
+    @Option(help: ArgumentHelp("Write the report as JSON; '-' prints it in place of the lines.", valueName: "FILE"))
+    var json: String?
+
+    @Option(help: "Seconds that a server may take for any single answer.")
+    var timeout = 5.0
+
+    @Flag(help: "List the checks with their levels and clauses.")
+    var list = false
+
+    static func main() { runMain() }
+
+    func validate() throws {
+        if !list {
+            guard let server else { throw ValidationError("--server is missing; it has to be unix:PATH") }
+            guard server.hasPrefix("unix:"), server.count > 5 else {
+                throw ValidationError("--server is '\(server)'; it has to be unix:PATH")
+            }
+        }
+        guard timeout > 0, timeout <= 3600 else {
+            throw ValidationError("--timeout is \(timeout); it has to be above 0 and at most 3600")
+        }
+    }
+
+    func run() throws {
+        signal(SIGPIPE, SIG_IGN)
+        var suite = Suite(path: String(server?.dropFirst(5) ?? ""))
+        suite.levels = level
+        suite.environments = environment
+        suite.timeout = timeout
+        if list { return suite.checks.forEach(printEntry) }
+        let report: Report
+        do {
+            report = try suite.run { if json != "-" { StandardStreams.print(Report.line($0)) } }
+        } catch let error as UsageError {
+            StandardStreams.error("gym-conformance: --environment: \(error)")
+            throw ExitCode(2)
+        } catch {
+            StandardStreams.error("gym-conformance: \(server ?? ""): \(error)")
+            throw ExitCode(1)
+        }
+        if let junit { try write(report.junit, to: junit) }
+        if let json {
+            if json == "-" { StandardStreams.print(try report.json()) } else { try write(try report.json(), to: json) }
+        }
+        if json != "-" { StandardStreams.print(report.summary) }
+        if !report.isPassed { throw ExitCode(1) }
+    }
+
+    private func printEntry(_ check: Check) {
+        StandardStreams.print("\(check.level.rawValue) \(check.name) (\(check.clauses.joined(separator: ", ")))")
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        do {
+            try text.write(toFile: path, atomically: true, encoding: .utf8)
+        } catch {
+            StandardStreams.error("gym-conformance: cannot write \(path): \(error.localizedDescription)")
+            throw ExitCode(1)
+        }
+    }
+}
+
+extension Level: ExpressibleByArgument {
+    /// A level by its name, in any case.
+    public init?(argument: String) {
+        guard let level = Level.allCases.first(where: { $0.rawValue.lowercased() == argument.lowercased() }) else {
+            return nil
+        }
+        self = level
+    }
+}

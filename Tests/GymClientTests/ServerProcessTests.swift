@@ -1,0 +1,139 @@
+import Foundation
+import GymClient
+import GymCore
+import GymProtocol
+import Testing
+
+/// `gym-server` as a process: where being one is the point.
+@Suite(.serialized) struct ServerProcessTests {
+    @Test("Killed: a typed error within a second", arguments: Transport.allCases) func killed(transport: Transport)
+        throws
+    {
+        let process = try ServerProcess()
+        let connection = try Connection(path: process.path)
+        let batch = try connection.make("CartPole-v1", transport: transport)
+        try batch.reset(seeds: [1])
+        try batch.step()
+        // An unread answer must not hide that the server has gone.
+        _ = try? connection.make("CartPole-v1", transport: transport)
+        kill(process.processIdentifier, SIGKILL)
+        let start = Date()
+        #expect(throws: GymError.self) { while true { try batch.step() } }
+        #expect(-start.timeIntervalSinceNow < 1)
+        #expect(throws: GymError.self) { try connection.ping() }
+    }
+
+    @Test("SIGTERM and SIGINT remove the socket and exit 0", arguments: [SIGTERM, SIGINT]) func signals(number: Int32)
+        throws
+    {
+        let server = try Serving()
+        let connection = try Connection(path: server.path)
+        let batch = try connection.make("CartPole-v1", transport: .sharedMemory)
+        try batch.reset()
+        try batch.step()
+        kill(server.process.processIdentifier, number)
+        #expect(try server.exitCode() == 0)
+        #expect(!FileManager.default.fileExists(atPath: server.path))
+        let error = #expect(throws: GymError.self) { try connection.ping() }
+        #expect("\(error!)".contains("shutting down"))
+    }
+
+    @Test("--until-eof ends with standard input") func untilEndOfInput() throws {
+        let server = try Serving(["--until-eof"])
+        try server.input.fileHandleForWriting.close()
+        #expect(try server.exitCode() == 0)
+        #expect(!FileManager.default.fileExists(atPath: server.path))
+    }
+
+    @Test("The socket: its owner's alone, stale ones replaced, live ones refused with exit code 1") func socketFile()
+        throws
+    {
+        let first = try Serving()
+        #expect(try FileManager.default.attributesOfItem(atPath: first.path)[.posixPermissions] as? Int == 0o600)
+        let second = try Serving(at: first.path, waits: false)
+        #expect(try second.exitCode() == 1)
+        #expect(second.errors.contains("a server already listens at unix:\(first.path)"))
+        try Connection(path: first.path).ping()
+        kill(first.process.processIdentifier, SIGKILL)
+        _ = try first.exitCode()
+        #expect(FileManager.default.fileExists(atPath: first.path))
+        let third = try Serving(at: first.path)
+        try Connection(path: third.path).ping()
+        third.process.terminate()
+        #expect(try third.exitCode() == 0)
+    }
+
+    @Test(
+        "Bad arguments: exit code 2, and what would be right",
+        arguments: [
+            ["--max-connections", "0"], ["--max-frame-bytes", "1"], ["--threads", "x"], ["--frobnicate"],
+        ])
+    func badArguments(arguments: [String]) throws {
+        let server = try Serving(arguments, waits: false)
+        #expect(try server.exitCode() == 2)
+        #expect(server.errors.contains(arguments[0]))
+    }
+
+    @Test("A killed client frees its environments") func killedClient() throws {
+        let process = try ServerProcess()
+        let witness = try Connection(path: process.path)
+        guard let bench = ServerProcess.find("gym-bench") else { Issue.record("no gym-bench beside the tests"); return }
+        let client = Process()
+        client.executableURL = bench
+        client.arguments = [
+            "throughput", "--socket", process.path, "--environment", "CartPole-v1", "--envs", "64", "--seconds", "30",
+        ]
+        client.standardOutput = FileHandle.nullDevice
+        try client.run()
+        func waits(_ isMet: (ServerStatus) -> Bool) throws -> Bool {
+            for _ in 0..<1000 {
+                if isMet(try witness.status()) { return true }
+                usleep(5_000)
+            }
+            return false
+        }
+        #expect(try waits { $0.environments >= 64 && $0.steps > 1000 })
+        kill(client.processIdentifier, SIGKILL)
+        client.waitUntilExit()
+        #expect(try waits { $0.environments == 0 && $0.connections == 1 })
+    }
+}
+
+/// A `gym-server serve` that is looked at from outside.
+private final class Serving {
+    let process = Process()
+    let input = Pipe()
+    let path: String
+    private let output = Pipe()
+    private let errorOutput = Pipe()
+
+    init(_ arguments: [String] = [], at path: String? = nil, waits: Bool = true) throws {
+        let chosen =
+            path
+            ?? FileManager.default.temporaryDirectory.appendingPathComponent("gym-\(UUID().uuidString.prefix(8)).sock")
+            .path
+        self.path = chosen
+        process.executableURL = try #require(ServerProcess.find("gym-server"), "gym-server lies beside the tests")
+        process.arguments = ["serve", "--socket", chosen] + arguments
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = errorOutput
+        try process.run()
+        if waits {
+            let line = output.fileHandleForReading.availableData
+            #expect(String(decoding: line, as: UTF8.self) == "listening on unix:\(chosen)\n")
+        }
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+    /// The exit code, after at most ten seconds.
+    func exitCode() throws -> Int32 {
+        for _ in 0..<1000 where process.isRunning { usleep(10_000) }
+        try #require(!process.isRunning, "the server did not end")
+        return process.terminationStatus
+    }
+
+    /// What it wrote to standard error, once it has ended.
+    lazy var errors = String(decoding: errorOutput.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+}

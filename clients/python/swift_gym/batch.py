@@ -199,6 +199,7 @@ class RemoteBatch:
 
         Raises:
             ClosedEnvironmentError: they are closed.
+
         """
         if self.closed:
             raise gymnasium_error.ClosedEnvironmentError(f"the environment {self.spec.id} is closed; make a new one")
@@ -265,6 +266,7 @@ class RemoteBatch:
 
         Raises:
             InvalidAction: it is not nested as the action space is.
+
         """
         try:
             return take_apart(self.action_space, action)
@@ -379,6 +381,7 @@ def split_state(state: bytes) -> tuple[bytes, bool]:
 
     Raises:
         ValueError: it was not made so.
+
     """
     if not isinstance(state, bytes) or state[:1] not in (b"\0", b"\1"):
         raise ValueError("this is not a state that get_state returned")

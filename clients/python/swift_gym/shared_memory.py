@@ -114,6 +114,7 @@ class SharedSteps:
 
         Raises:
             ProtocolError: the description does not fit the spaces or the memory.
+
         """
         self._connection = connection
         self._handle = handle
@@ -199,6 +200,7 @@ class SharedSteps:
         Raises:
             ServerError: the server refused; nothing was stepped.
             ServerDied: the server has gone.
+
         """
         control = self._control
         number = self._number

@@ -175,9 +175,7 @@ class TestAServerOfOnesOwn:
         with pytest.raises(swift_gym.ServerNotFound):
             swift_gym.Env("CartPole-v1")
 
-    def test_the_server_in_the_environment(
-        self, python_server: RunningServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_the_server_in_the_environment(self, python_server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SWIFT_GYM_SERVER", python_server.address)
         env = gymnasium.make("SwiftGym/CartPole-v1")
         assert env.unwrapped._batch.connection.path == python_server.address.removeprefix("unix:")  # type: ignore[attr-defined]

@@ -47,7 +47,7 @@ public final class DQN: Learner {
 
     // MARK: State
 
-    private let collector: TransitionCollector
+    package let collector: TransitionCollector
     private let codec: ActionCodec
     private let choices: Int
     package let update: DQNUpdate

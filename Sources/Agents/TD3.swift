@@ -30,7 +30,7 @@ public final class TD3: Learner {
 
     // MARK: State
 
-    private let collector: TransitionCollector
+    package let collector: TransitionCollector
     private let box: BoxActions
     package let update: TD3Update
     private let runner: HalfRunner

@@ -2,10 +2,10 @@ import GymCore
 import NeuralNetwork
 
 /// Steps the environments of an off-policy run and fills its replay buffer.
-final class TransitionCollector {
+package final class TransitionCollector {
     private let batch: any EnvironmentBatch
     let encoder: ObservationEncoder
-    let replay: ReplayBuffer
+    package let replay: ReplayBuffer
     private let window: NStepWindow?
     private let gamma: Float
     private let actionSize: Int

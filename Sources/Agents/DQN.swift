@@ -47,7 +47,7 @@ public final class DQN: Learner {
 
     // MARK: State
 
-    private let collector: TransitionCollector
+    package let collector: TransitionCollector
     private let codec: ActionCodec
     private let choices: Int
     package let update: DQNUpdate
@@ -199,6 +199,9 @@ extension DQN {
         update.save(to: &writer)
         collector.save(to: &writer)
     }
+
+    /// Has the next iteration start new episodes.
+    public func startFreshEpisodes() { collector.startFreshEpisodes() }
 
     /// Goes on where the run stood that wrote this.
     ///

@@ -36,7 +36,7 @@ public final class SAC: Learner {
 
     // MARK: State
 
-    private let collector: TransitionCollector
+    package let collector: TransitionCollector
     private let box: BoxActions
     package let actor: MultiLayerPerceptron
     package let actorStore: ParameterStore
@@ -84,7 +84,7 @@ public final class SAC: Learner {
 
     deinit { scratch.deallocate() }
 
-    private static func actor(
+    package static func actor(
         _ h: Hyperparameters, inputs: Int, actions: Int, generator: inout NumPyGenerator
     ) -> (MultiLayerPerceptron, ParameterStore) {
         var layout = ParameterLayout()
@@ -180,6 +180,9 @@ extension SAC {
         update.save(to: &writer)
         collector.save(to: &writer)
     }
+
+    /// Has the next iteration start new episodes.
+    public func startFreshEpisodes() { collector.startFreshEpisodes() }
 
     /// Goes on where the run stood that wrote this.
     ///

@@ -30,7 +30,7 @@ public final class TD3: Learner {
 
     // MARK: State
 
-    private let collector: TransitionCollector
+    package let collector: TransitionCollector
     private let box: BoxActions
     package let update: TD3Update
     private let runner: HalfRunner
@@ -153,6 +153,9 @@ extension TD3 {
         update.save(to: &writer)
         collector.save(to: &writer)
     }
+
+    /// Has the next iteration start new episodes.
+    public func startFreshEpisodes() { collector.startFreshEpisodes() }
 
     /// Goes on where the run stood that wrote this.
     ///

@@ -28,7 +28,8 @@ final class CriticEnsemble {
     ///   - actionSize: the numbers of an action; 0 for values of a state.
     ///   - rows: the rows of a minibatch's larger half.
     init(
-        _ name: String = "qf", count: Int = 2, observationSize: Int, actionSize: Int, hidden: [Int], activation: Activation, rows: Int,
+        _ name: String = "qf", count: Int = 2, observationSize: Int, actionSize: Int, hidden: [Int],
+        activation: Activation, rows: Int,
         generator: inout NumPyGenerator
     ) {
         self.observationSize = observationSize

@@ -32,11 +32,11 @@ package final class DQNUpdate: HalvedWork {
     private var hasStopped = false
 
     /// Updates so far.
-    private(set) var updates = 0
+    package private(set) var updates = 0
     /// What went out of the finite numbers, if anything did.
-    private(set) var notFinite: String?
+    package private(set) var notFinite: String?
     /// The mean loss of the updates since it was taken.
-    var loss = RunningMean()
+    package var loss = RunningMean()
 
     /// What one half of a minibatch needs.
     private final class Half {
@@ -65,7 +65,7 @@ package final class DQNUpdate: HalvedWork {
         }
     }
 
-    init(_ h: Hyperparameters, choices: Int, replay: ReplayBuffer, seed: UInt64) {
+    package init(_ h: Hyperparameters, choices: Int, replay: ReplayBuffer, seed: UInt64) {
         self.choices = choices
         self.replay = replay
         isDouble = h.bool("double")
@@ -113,10 +113,10 @@ package final class DQNUpdate: HalvedWork {
     func added(_ row: Int) { sampler?.add(row) }
 
     /// Moves the target network towards the network.
-    func followTarget() { target.polyak(towards: store, rate: tau) }
+    package func followTarget() { target.polyak(towards: store, rate: tau) }
 
     /// Begins a series of updates.
-    func begin(learningRate: Double, beta: Double, normalisation: Normalisation) {
+    package func begin(learningRate: Double, beta: Double, normalisation: Normalisation) {
         self.learningRate = learningRate
         self.beta = beta
         self.normalisation = normalisation
@@ -125,7 +125,7 @@ package final class DQNUpdate: HalvedWork {
     // MARK: The stages
 
     /// The stages of an update.
-    static let stages = 4
+    package static let stages = 4
 
     package func run(stage: Int, half: Int) {
         let stage = stage % DQNUpdate.stages
@@ -166,7 +166,7 @@ package final class DQNUpdate: HalvedWork {
 
     /// Takes in the update that was made, if one was, and returns whether its loss is finite.
     @discardableResult
-    func finish() -> Bool {
+    package func finish() -> Bool {
         guard step != nil else { return true }
         step = nil
         guard lossIsFinite else {
@@ -252,7 +252,7 @@ package final class DQNUpdate: HalvedWork {
 
     // MARK: State
 
-    func save(to writer: inout StateWriter) {
+    package func save(to writer: inout StateWriter) {
         writer.write(UInt64(updates))
         writer.write(store)
         writer.write(target)
@@ -261,7 +261,7 @@ package final class DQNUpdate: HalvedWork {
         sampler?.save(to: &writer)
     }
 
-    func restore(from reader: inout StateReader) throws {
+    package func restore(from reader: inout StateReader) throws {
         updates = try reader.readCount()
         try reader.read(into: store)
         try reader.read(into: target)

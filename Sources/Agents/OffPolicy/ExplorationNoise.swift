@@ -2,9 +2,9 @@ import Foundation
 import GymCore
 
 /// Noise on actions in −1 … 1, for policies that have none of their own.
-struct ExplorationNoise {
+package struct ExplorationNoise {
     /// How one step's noise follows from the last.
-    enum Kind: String, CaseIterable {
+    package enum Kind: String, CaseIterable {
         /// ε ~ N(0, σ²), each step anew.
         case normal
         /// Ornstein–Uhlenbeck: ε ← ε − θ ε dt + σ √dt N(0, 1), with θ = 0.15 and dt = 0.01; 0 when an episode starts.
@@ -16,7 +16,7 @@ struct ExplorationNoise {
     private let deviation: Double
     private let size: Int
     /// (environments, size): each environment's noise has a memory of its own.
-    private(set) var values: [Float]
+    package private(set) var values: [Float]
 
     /// Pulls the noise back towards 0, per unit of time.
     private static let theta = 0.15
@@ -24,7 +24,7 @@ struct ExplorationNoise {
     private static let dt = 1e-2
 
     /// No noise where `kind` is `nil`.
-    init(_ kind: Kind?, deviation: Double, environments: Int, size: Int) {
+    package init(_ kind: Kind?, deviation: Double, environments: Int, size: Int) {
         self.kind = kind
         self.deviation = deviation
         self.size = size
@@ -32,7 +32,7 @@ struct ExplorationNoise {
     }
 
     /// Draws the noise of the next step.
-    mutating func advance(generator: inout NumPyGenerator) {
+    package mutating func advance(generator: inout NumPyGenerator) {
         switch kind {
         case nil: break
         case .normal:
@@ -48,7 +48,7 @@ struct ExplorationNoise {
     }
 
     /// Forgets the past of an environment whose episode ended.
-    mutating func reset(environment: Int) {
+    package mutating func reset(environment: Int) {
         for index in environment * size..<(environment + 1) * size { values[index] = 0 }
     }
 

@@ -3,7 +3,7 @@ import Foundation
 import Synchronization
 
 /// Work in stages, each of two halves that touch nothing in common.
-protocol HalvedWork: AnyObject {
+package protocol HalvedWork: AnyObject {
     /// Does half 0 or 1 of a stage; every earlier stage is done by then.
     func run(stage: Int, half: Int)
 }
@@ -12,7 +12,7 @@ protocol HalvedWork: AnyObject {
 ///
 /// What is computed does not depend on the threads: a minibatch is always cut in two, and the halves' gradients are
 /// added in the same order.
-final class HalfRunner: @unchecked Sendable {
+package final class HalfRunner: @unchecked Sendable {
     private let usesTwoThreads: Bool
     private let start = DispatchSemaphore(value: 0)
     private let done = DispatchSemaphore(value: 0)
@@ -30,7 +30,7 @@ final class HalfRunner: @unchecked Sendable {
     /// - Parameters:
     ///   - threads: 1 or 2; by default as many as the process may use.
     ///   - operations: floating-point operations that a run takes.
-    init(threads: Int? = nil, operations: Double) {
+    package init(threads: Int? = nil, operations: Double) {
         usesTwoThreads =
             threads.map { $0 >= 2 }
             ?? (ProcessInfo.processInfo.activeProcessorCount >= 2 && operations > HalfRunner.worthwhile)
@@ -46,7 +46,7 @@ final class HalfRunner: @unchecked Sendable {
     }
 
     /// Does the stages one after the other.
-    func run(_ work: any HalvedWork, stages: Int) {
+    package func run(_ work: any HalvedWork, stages: Int) {
         guard usesTwoThreads else {
             for stage in 0..<stages {
                 work.run(stage: stage, half: 0)

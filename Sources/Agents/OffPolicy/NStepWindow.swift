@@ -5,7 +5,7 @@ import NeuralNetwork
 ///
 /// At an episode's end the shorter transitions that are left follow at once: those of a task that ended with what they
 /// earned, those of an episode that was cut off with the value of its last observation.
-final class NStepWindow {
+package final class NStepWindow {
     private let length: Int
     private let gamma: Float
     private let observationSize: Int
@@ -21,7 +21,7 @@ final class NStepWindow {
     private var first: [Int]
     private var count: [Int]
 
-    init(length: Int, gamma: Float, environments: Int, observationSize: Int, actionSize: Int) {
+    package init(length: Int, gamma: Float, environments: Int, observationSize: Int, actionSize: Int) {
         self.length = length
         self.gamma = gamma
         self.environments = environments
@@ -39,7 +39,7 @@ final class NStepWindow {
     }
 
     /// Takes in a step of one environment and hands on every transition that it completes.
-    func add(
+    package func add(
         environment: Int, observation: UnsafePointer<Float>, action: UnsafePointer<Float>, reward: Float,
         nextObservation: UnsafePointer<Float>, terminated: Bool, truncated: Bool, to replay: ReplayBuffer,
         added: (Int) -> Void
@@ -65,6 +65,11 @@ final class NStepWindow {
             first[environment] = (first[environment] + 1) % length
             count[environment] -= 1
         }
+    }
+
+    /// Forgets all steps: what would follow them will not come.
+    func removeAll() {
+        for environment in 0..<environments { count[environment] = 0 }
     }
 
     func save(to writer: inout StateWriter) {

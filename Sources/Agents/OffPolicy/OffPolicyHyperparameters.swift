@@ -46,7 +46,7 @@ extension Hyperparameter {
 
 extension Normalisation {
     /// What the hyperparameters ask for.
-    init(_ h: Hyperparameters, size: Int, environments: Int) {
+    package init(_ h: Hyperparameters, size: Int, environments: Int) {
         let normalises = h.bool("normalize")
         self.init(
             observations: normalises && h.bool("norm_obs"), rewards: normalises && h.bool("norm_reward"), size: size,
@@ -77,17 +77,17 @@ struct TrainingRhythm {
 }
 
 /// The mean of what was added since it was last taken.
-struct RunningMean {
+package struct RunningMean {
     private var sum = 0.0
     private var count = 0
 
-    mutating func add(_ value: Double) {
+    package mutating func add(_ value: Double) {
         sum += value
         count += 1
     }
 
     /// The mean, `nil` of nothing; forgets what was added.
-    mutating func take() -> Double? {
+    package mutating func take() -> Double? {
         defer { (sum, count) = (0, 0) }
         return count == 0 ? nil : sum / Double(count)
     }

@@ -5,8 +5,8 @@ import NeuralNetwork
 /// One update of SAC's networks from a minibatch, in the order of the losses that makes a difference: the temperature
 /// that the critics and the actor see is the one from before the update, and the actor sees the critics after theirs.
 package final class SACUpdate: HalvedWork {
-    private let actor: MultiLayerPerceptron
-    private let store: ParameterStore
+    package let actor: MultiLayerPerceptron
+    package let store: ParameterStore
     private let critic: CriticEnsemble
     private let value: CriticEnsemble?
     private let batch: Minibatch
@@ -38,7 +38,7 @@ package final class SACUpdate: HalvedWork {
     private var hasStopped = false
 
     /// What went out of the finite numbers, if anything did.
-    private(set) var notFinite: String?
+    package private(set) var notFinite: String?
     private var losses = (actor: RunningMean(), critic: RunningMean(), value: RunningMean(), temperature: RunningMean())
 
     /// What one half of a minibatch needs.
@@ -76,7 +76,7 @@ package final class SACUpdate: HalvedWork {
         }
     }
 
-    init(
+    package init(
         _ h: Hyperparameters, actor: MultiLayerPerceptron, store: ParameterStore, replay: ReplayBuffer, seed: UInt64,
         generator: inout NumPyGenerator
     ) {
@@ -113,7 +113,7 @@ package final class SACUpdate: HalvedWork {
     deinit { secondGradient.deallocate() }
 
     /// What is saved with the policy besides the actor.
-    var critics: [ParameterStore] {
+    package var critics: [ParameterStore] {
         [critic.store] + (value.map { [$0.store, $0.target] } ?? [critic.target])
     }
 
@@ -124,7 +124,7 @@ package final class SACUpdate: HalvedWork {
     }
 
     /// Begins a series of updates.
-    func begin(
+    package func begin(
         updates: Int, learningRate: Double, tau: Float, targetInterval: Int, normalisation: Normalisation
     ) {
         self.updates = updates
@@ -137,7 +137,7 @@ package final class SACUpdate: HalvedWork {
     // MARK: The stages
 
     /// The stages of an update.
-    static let stages = 5
+    package static let stages = 5
 
     package func run(stage: Int, half: Int) {
         let stage = stage % SACUpdate.stages
@@ -189,7 +189,7 @@ package final class SACUpdate: HalvedWork {
 
     /// Takes in the losses of the update that was made, if one was, and returns whether they are finite.
     @discardableResult
-    func finish() -> Bool {
+    package func finish() -> Bool {
         guard steps != nil else { return true }
         steps = nil
         guard lossesAreFinite else {
@@ -303,7 +303,7 @@ package final class SACUpdate: HalvedWork {
 
     // MARK: Reports and state
 
-    func report(to metrics: inout Metrics) {
+    package func report(to metrics: inout Metrics) {
         metrics["train/actor_loss"] = losses.actor.take()
         metrics["train/critic_loss"] = losses.critic.take()
         if value != nil { metrics["train/value_loss"] = losses.value.take() }
@@ -311,7 +311,7 @@ package final class SACUpdate: HalvedWork {
         if tunesTemperature { metrics["train/ent_coef_loss"] = losses.temperature.take() }
     }
 
-    func save(to writer: inout StateWriter) {
+    package func save(to writer: inout StateWriter) {
         writer.write(critic.store)
         writer.write(critic.target)
         writer.write(criticAdam)
@@ -327,7 +327,7 @@ package final class SACUpdate: HalvedWork {
         for generator in noiseGenerators { generator.save(to: &writer) }
     }
 
-    func restore(from reader: inout StateReader) throws {
+    package func restore(from reader: inout StateReader) throws {
         try reader.read(into: critic.store)
         try reader.read(into: critic.target)
         try reader.read(into: &criticAdam)

@@ -29,9 +29,9 @@ package final class TD3Update: HalvedWork {
     private var hasStopped = false
 
     /// Updates of the critics so far.
-    private(set) var updates = 0
+    package private(set) var updates = 0
     /// What went out of the finite numbers, if anything did.
-    private(set) var notFinite: String?
+    package private(set) var notFinite: String?
     private var losses = (actor: RunningMean(), critic: RunningMean())
 
     /// What one half of a minibatch needs.
@@ -50,7 +50,7 @@ package final class TD3Update: HalvedWork {
         deinit { targets.deallocate() }
     }
 
-    init(_ h: Hyperparameters, replay: ReplayBuffer, seed: UInt64) {
+    package init(_ h: Hyperparameters, replay: ReplayBuffer, seed: UInt64) {
         let activation = Activation(rawValue: h.text("activation_fn"))!
         let (hidden, criticHidden) = h.networks("net_arch")
         actionSize = replay.actionSize
@@ -87,7 +87,7 @@ package final class TD3Update: HalvedWork {
     deinit { secondGradient.deallocate() }
 
     /// What is saved with the policy besides the actor.
-    var others: [ParameterStore] { [target, critic.store, critic.target] }
+    package var others: [ParameterStore] { [target, critic.store, critic.target] }
 
     /// Floating-point operations of an update's matrix products, about.
     var operations: Double {
@@ -96,7 +96,7 @@ package final class TD3Update: HalvedWork {
     }
 
     /// Begins a series of updates.
-    func begin(learningRate: Double, normalisation: Normalisation) {
+    package func begin(learningRate: Double, normalisation: Normalisation) {
         self.learningRate = learningRate
         self.normalisation = normalisation
     }
@@ -104,7 +104,7 @@ package final class TD3Update: HalvedWork {
     // MARK: The stages
 
     /// The stages of an update.
-    static let stages = 5
+    package static let stages = 5
 
     package func run(stage: Int, half: Int) {
         let stage = stage % TD3Update.stages
@@ -151,7 +151,7 @@ package final class TD3Update: HalvedWork {
 
     /// Takes in the losses of the update that was made, if one was, and returns whether they are finite.
     @discardableResult
-    func finish() -> Bool {
+    package func finish() -> Bool {
         guard let steps else { return true }
         self.steps = nil
         guard lossesAreFinite else {
@@ -213,12 +213,12 @@ package final class TD3Update: HalvedWork {
 
     // MARK: Reports and state
 
-    func report(to metrics: inout Metrics) {
+    package func report(to metrics: inout Metrics) {
         metrics["train/actor_loss"] = losses.actor.take()
         metrics["train/critic_loss"] = losses.critic.take()
     }
 
-    func save(to writer: inout StateWriter) {
+    package func save(to writer: inout StateWriter) {
         writer.write(UInt64(updates))
         for store in [store, target, critic.store, critic.target] { writer.write(store) }
         writer.write(criticAdam)
@@ -227,7 +227,7 @@ package final class TD3Update: HalvedWork {
         for generator in noiseGenerators { generator.save(to: &writer) }
     }
 
-    func restore(from reader: inout StateReader) throws {
+    package func restore(from reader: inout StateReader) throws {
         updates = try reader.readCount()
         for store in [store, target, critic.store, critic.target] { try reader.read(into: store) }
         try reader.read(into: &criticAdam)

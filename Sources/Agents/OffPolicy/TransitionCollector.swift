@@ -2,10 +2,10 @@ import GymCore
 import NeuralNetwork
 
 /// Steps the environments of an off-policy run and fills its replay buffer.
-final class TransitionCollector {
+package final class TransitionCollector {
     private let batch: any EnvironmentBatch
     let encoder: ObservationEncoder
-    let replay: ReplayBuffer
+    package let replay: ReplayBuffer
     private let window: NStepWindow?
     private let gamma: Float
     private let actionSize: Int
@@ -58,12 +58,19 @@ final class TransitionCollector {
         for memory in [current, following, observations, actions, finalObservation, rewards] { memory.deallocate() }
     }
 
+    /// Has the next ``start(seed:)`` start new episodes. Steps that wait for those after them are forgotten.
+    func startFreshEpisodes() {
+        hasStarted = false
+        window?.removeAll()
+        normalisation.startFreshEpisodes()
+        for environment in 0..<count { onEnd?(environment) }
+    }
+
     /// Starts the first episodes; later calls do nothing.
     func start(seed: UInt64) throws {
         if hasStarted { return }
         hasStarted = true
-        var generator = RandomStream.environments.generator(seed: seed)
-        try batch.startEpisodes(seeds: (0..<count).map { _ in generator.next() })
+        try batch.startEpisodes(seeds: RandomStream.episodeSeeds(seed: seed, steps: steps, count: count))
         try observe(into: current)
     }
 

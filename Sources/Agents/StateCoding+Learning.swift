@@ -23,7 +23,9 @@ extension StateReader {
     /// - Throws: ``StateError`` when they are more or fewer.
     mutating func read(into values: UnsafeMutablePointer<Float>, count: Int) throws {
         let array = try readArray(of: Float.self)
-        guard array.count == count else { throw StateError("the state has \(array.count) numbers in place of \(count)") }
+        guard array.count == count else {
+            throw StateError("the state has \(array.count) numbers in place of \(count)")
+        }
         array.withUnsafeBufferPointer {
             if let base = $0.baseAddress { values.update(from: base, count: count) }
         }

@@ -1,0 +1,180 @@
+import Agents
+import Foundation
+import GymCore
+import NeuralNetwork
+import TestSupport
+import Testing
+
+/// Numbers that `Tests/Fixtures/pytorch/dump_off_policy.py` took from PyTorch.
+private struct Reference: Decodable {
+    struct Shape: Decodable {
+        let observation: Int
+        let action: Int
+        let hidden: [Int]
+        let count: Int
+        let batch: Int
+        let seed: UInt64
+        let updates: Int
+        let gamma: Float
+        let tau: Float
+        let rate: Double
+    }
+    struct Case: Decodable {
+        let observations: [Float]
+        let nextObservations: [Float]
+        let actions: [Float]
+        let rewards: [Float]
+        let terminated: [Float]
+        let start: [String: [Float]]
+        let end: [String: [Float]]
+        let loss: Double?
+        let actorLoss: Double?
+        let criticLoss: Double?
+        let valueLoss: Double?
+        let entCoef: Double?
+        let entCoefLoss: Double?
+        let double: Bool?
+        let dueling: Bool?
+        let valueNetwork: Bool?
+    }
+    let shape: Shape
+    let dqn: [Case]
+    let td3: Case
+    let sac: [Case]
+
+    static let numbers = Result {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .custom { path in
+            // Names of arrays (`qf0_target.0.weight`) stay as they are.
+            let name = path.last!.stringValue
+            guard !name.contains("."), path.last!.intValue == nil else { return path.last! }
+            let words = name.split(separator: "_")
+            return Key(words[0] + words.dropFirst().map(\.capitalized).joined())
+        }
+        return try decoder.decode(
+            Reference.self, from: Data(contentsOf: Fixtures.folder.appendingPathComponent("pytorch/off-policy.json")))
+    }
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+        init(_ name: String) { stringValue = name }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { return nil }
+    }
+}
+
+/// Whole updates, minibatches and noise drawn as in a run, against PyTorch's automatic differentiation.
+@Suite struct OffPolicyPyTorchTests {
+    private let shape: Reference.Shape
+
+    init() throws { shape = try Reference.numbers.get().shape }
+
+    private func replay(_ reference: Reference.Case) -> ReplayBuffer {
+        let width = reference.actions.count / shape.count
+        let replay = ReplayBuffer(capacity: 20, observationSize: shape.observation, actionSize: width)
+        func row(_ values: [Float], _ index: Int, _ width: Int) -> [Float] {
+            Array(values[index * width..<(index + 1) * width])
+        }
+        for index in 0..<shape.count {
+            replay.add(
+                observation: row(reference.observations, index, shape.observation),
+                action: row(reference.actions, index, width), reward: reference.rewards[index],
+                nextObservation: row(reference.nextObservations, index, shape.observation),
+                terminated: reference.terminated[index] == 1, discount: shape.gamma)
+        }
+        return replay
+    }
+
+    private func hyperparameters(
+        _ schema: [Hyperparameter], _ settings: [(String, String)] = []
+    ) throws -> Hyperparameters {
+        var h = Hyperparameters(schema)
+        let all =
+            [("batch_size", "\(shape.batch)"), ("net_arch", "\(shape.hidden)"), ("tau", "\(shape.tau)")] + settings
+        for (key, value) in all { try h.set(key, value, source: "test") }
+        return h
+    }
+
+    private func set(_ stores: [ParameterStore], _ values: [String: [Float]]) throws {
+        for store in stores {
+            for view in store.views { _ = store[view].update(fromContentsOf: try #require(values[view.name])) }
+        }
+    }
+
+    private func agree(_ stores: [ParameterStore], _ reference: Reference.Case) throws {
+        #expect(stores.reduce(0) { $0 + $1.views.count } == reference.end.count)
+        for store in stores {
+            for view in store.views {
+                let expected = try #require(reference.end[view.name])
+                for (ours, theirs) in zip(store[view], expected) {
+                    #expect(abs(ours - theirs) < 2e-5, "\(view.name)")
+                }
+            }
+        }
+    }
+
+    private func agree(_ ours: Double?, _ theirs: Double?) throws {
+        #expect(abs(try #require(ours) - (try #require(theirs))) < 1e-5)
+    }
+
+    @Test(arguments: 0..<2, [1, 2]) func dqn(index: Int, threads: Int) throws {
+        let reference = try Reference.numbers.get().dqn[index]
+        let h = try hyperparameters(
+            DQN.schema,
+            [
+                ("double", "\(reference.double!)"), ("dueling", "\(reference.dueling!)"), ("max_grad_norm", "0.5"),
+            ])
+        let update = DQNUpdate(h, choices: 3, replay: replay(reference), seed: shape.seed)
+        try set([update.store, update.target], reference.start)
+        update.begin(
+            learningRate: shape.rate, beta: 1, normalisation: Normalisation(h, size: shape.observation, environments: 1)
+        )
+        HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * DQNUpdate.stages)
+        #expect(update.finish() && update.updates == shape.updates)
+        update.followTarget()
+        try agree([update.store, update.target], reference)
+        try agree(update.loss.take(), reference.loss)
+    }
+
+    @Test(arguments: [1, 2]) func td3(threads: Int) throws {
+        let reference = try Reference.numbers.get().td3
+        let h = try hyperparameters(TD3.schema, [("target_policy_noise", "0.6")])
+        let update = TD3Update(h, replay: replay(reference), seed: shape.seed)
+        try set([update.store] + update.others, reference.start)
+        update.begin(
+            learningRate: shape.rate, normalisation: Normalisation(h, size: shape.observation, environments: 1))
+        HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * TD3Update.stages)
+        #expect(update.finish() && update.updates == shape.updates)
+        try agree([update.store] + update.others, reference)
+        var metrics = Metrics()
+        update.report(to: &metrics)
+        try agree(metrics["train/critic_loss"], reference.criticLoss)
+        try agree(metrics["train/actor_loss"], reference.actorLoss)
+    }
+
+    @Test(arguments: 0..<2, [1, 2]) func sac(index: Int, threads: Int) throws {
+        let reference = try Reference.numbers.get().sac[index]
+        let h = try hyperparameters(
+            SAC.schema, [("value_network", "\(reference.valueNetwork!)"), ("ent_coef", "auto_0.5")])
+        var generator = NumPyGenerator(seed: 0)
+        let (actor, store) = SAC.actor(
+            h, inputs: shape.observation, actions: shape.action, generator: &generator)
+        let update = SACUpdate(
+            h, actor: actor, store: store, replay: replay(reference), seed: shape.seed, generator: &generator)
+        try set([store] + update.critics, reference.start)
+        update.begin(
+            updates: 0, learningRate: shape.rate, tau: shape.tau, targetInterval: 1,
+            normalisation: Normalisation(h, size: shape.observation, environments: 1))
+        HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * SACUpdate.stages)
+        #expect(update.finish())
+        try agree([store] + update.critics, reference)
+        var metrics = Metrics()
+        update.report(to: &metrics)
+        try agree(metrics["train/critic_loss"], reference.criticLoss)
+        try agree(metrics["train/actor_loss"], reference.actorLoss)
+        try agree(metrics["train/ent_coef"], reference.entCoef)
+        try agree(metrics["train/ent_coef_loss"], reference.entCoefLoss)
+        if reference.valueNetwork! { try agree(metrics["train/value_loss"], reference.valueLoss) }
+    }
+}

@@ -62,7 +62,7 @@ import Testing
         let running = try RunningServer()
         let batch = try running.connect().make("test/Slow-v0", transport: transport)
         try batch.reset()
-        batch.actions.elements(as: Int64.self)[0] = 3000
+        batch.actions.elements(as: Int64.self)[0] = 500
         try batch.sendStep()
         running.server.stop(reason: "enough")
         // The step is longer than the patience of the test's end; the client hears of it as soon as it is done.

@@ -140,8 +140,8 @@ import Testing
 
     @Test("M12, T6: spaces come through, batched ones without being written out") func spaces() throws {
         let (left, right) = try UnixSocket.pair()
-        let writer = ResponseWriter(left, maxBody: 1 << 16)
-        let reader = FrameReader(right, accepting: [.response], maxBody: 1 << 16)
+        let writer = ResponseWriter(left, maxBody: 1 << 20)
+        let reader = FrameReader(right, accepting: [.response], maxBody: 1 << 20)
         let image = Space.box(Box(low: UInt8(0), high: 255, shape: [210, 160, 3]))
         let space = Space.tuple([
             .discrete(count: 3, start: -1), .multiDiscrete(counts: [2, 3], starts: [0, 1], shape: [2]),

@@ -92,7 +92,7 @@ import Testing
         // What would not fit is refused when it is made.
         let connection = try running.connect()
         #expect(refusal { _ = try connection.make("test/Counting-v0", count: 300) }?.code == .limitExceeded)
-        let shared = try connection.make("test/Counting-v0", count: 300, transport: .sharedMemory)
+        let shared = try connection.make("test/Slow-v0", count: 1200, transport: .sharedMemory)
         #expect(refusal { try shared.reset() }?.code == .responseTooLarge)
         try connection.ping()
         // A client that takes little.

@@ -108,6 +108,9 @@ let package = Package(
         tests(
             "GymServerTests",
             ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        tests(
+            "ConformanceTests",
+            ["Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer", "ServerTestSupport"]),
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),

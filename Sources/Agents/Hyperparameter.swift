@@ -189,8 +189,17 @@ public struct Hyperparameters: Sendable {
     public let schema: [Hyperparameter]
     private var values: [String: Hyperparameter.Value]
 
+    /// What every algorithm knows: evaluation during training, with the zoo's defaults.
+    static let common: [Hyperparameter] = [
+        .init(
+            "eval_freq", .integer(0...Int.max), .integer(25_000),
+            "steps after which greedy episodes are played, and the best policy kept in best/; 0: never"),
+        .init("eval_episodes", .integer(1...10_000), .integer(5), "greedy episodes of such an evaluation"),
+    ]
+
     /// All defaults.
     public init(_ schema: [Hyperparameter]) {
+        let schema = schema + Hyperparameters.common
         self.schema = schema
         values = Dictionary(uniqueKeysWithValues: schema.map { ($0.key, $0.defaultValue) })
     }

@@ -38,6 +38,17 @@ public protocol Learner: AnyObject {
     /// - Returns: what there is to log.
     /// - Throws: what the environments throw, or ``NotFiniteError``.
     func iterate() throws -> Metrics
+
+    /// Writes everything that the run needs to go on exactly after an iteration, but for the environments' own state.
+    func save(to writer: inout StateWriter)
+    /// Goes on where the run stood that wrote this; the environments have to be put back as well, or
+    /// ``startFreshEpisodes()`` called.
+    ///
+    /// - Throws: ``StateError`` when it is of another run's shape.
+    func restore(from reader: inout StateReader) throws
+    /// The environments are not where they were: the next iteration starts new episodes in all of them. What was
+    /// learnt stays.
+    func startFreshEpisodes()
 }
 
 /// A network, an observation or a loss went out of the finite numbers; nothing was applied.

@@ -95,6 +95,11 @@ public struct Normalisation: Sendable {
 }
 
 extension Normalisation {
+    /// Starts the discounted returns again: all episodes are new.
+    mutating func startFreshEpisodes() {
+        for index in discounted.indices { discounted[index] = 0 }
+    }
+
     /// Writes the statistics and the returns so far.
     func save(to writer: inout StateWriter) {
         writer.write(array: discounted)

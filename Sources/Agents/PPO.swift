@@ -208,8 +208,7 @@ public final class PPO: Learner {
         let size = model.encoder.size
         if !hasStarted {
             hasStarted = true
-            var generator = RandomStream.environments.generator(seed: seed)
-            try batch.startEpisodes(seeds: (0..<count).map { _ in generator.next() })
+            try batch.startEpisodes(seeds: RandomStream.episodeSeeds(seed: seed, steps: steps, count: count))
             try observe(into: rollout.observations)
         } else {
             // The observations that the last rollout ended with are the first of this one.
@@ -330,6 +329,54 @@ public final class PPO: Learner {
         }
         let total = variance { rollout.returns[$0] }
         return total > 0 ? 1 - variance { rollout.returns[$0] - rollout.values[$0] } / total : nil
+    }
+}
+
+extension PPO {
+    /// The observations that the environments stand at, which the next rollout starts from.
+    private var latestObservations: UnsafeMutablePointer<Float> {
+        rollout.observations + rollout.rows * model.encoder.size
+    }
+
+    /// Writes everything that the run needs to go on exactly, but for the environments' own state. The rollout itself
+    /// is not needed: it was learnt from, and is thrown away.
+    public func save(to writer: inout StateWriter) {
+        writer.write(UInt8(hasStarted ? 1 : 0))
+        for count in [steps, updates, epochsDone] { writer.write(UInt64(count)) }
+        for generator in [actionGenerator, minibatchGenerator, noiseGenerator] { generator.save(to: &writer) }
+        writer.write(model.actorStore)
+        writer.write(model.criticStore)
+        actorUpdate.save(to: &writer)
+        criticUpdate.save(to: &writer)
+        normalisation.save(to: &writer)
+        episodes.save(to: &writer)
+        writer.write(latestObservations, count: batch.count * model.encoder.size)
+    }
+
+    /// Goes on where the run stood that wrote this.
+    ///
+    /// - Throws: ``StateError`` when it is of another run's shape.
+    public func restore(from reader: inout StateReader) throws {
+        hasStarted = try reader.read(UInt8.self) != 0
+        steps = try reader.readCount()
+        updates = try reader.readCount()
+        epochsDone = try reader.readCount()
+        actionGenerator = try NumPyGenerator(from: &reader)
+        minibatchGenerator = try NumPyGenerator(from: &reader)
+        noiseGenerator = try NumPyGenerator(from: &reader)
+        try reader.read(into: model.actorStore)
+        try reader.read(into: model.criticStore)
+        try actorUpdate.restore(from: &reader)
+        try criticUpdate.restore(from: &reader)
+        try normalisation.restore(from: &reader)
+        try episodes.restore(from: &reader)
+        try reader.read(into: latestObservations, count: batch.count * model.encoder.size)
+    }
+
+    /// Has the next iteration start new episodes.
+    public func startFreshEpisodes() {
+        hasStarted = false
+        normalisation.startFreshEpisodes()
     }
 }
 
@@ -498,6 +545,10 @@ final class ActorUpdate: PairedModel {
         adam.step(model.actorStore, learningRate: learningRate, scale: minibatches.scale(norm: totalNorm))
     }
 
+    func save(to writer: inout StateWriter) { writer.write(adam) }
+
+    func restore(from reader: inout StateReader) throws { try reader.read(into: &adam) }
+
     func report(to metrics: inout Metrics, minibatchesAnEpoch: Int) {
         let count = Double(max(1, sums.count))
         metrics["train/policy_gradient_loss"] = sums.loss / count
@@ -602,6 +653,10 @@ final class CriticUpdate: PairedModel {
     func applyGradient(totalNorm: Double) {
         adam.step(model.criticStore, learningRate: learningRate, scale: minibatches.scale(norm: totalNorm))
     }
+
+    func save(to writer: inout StateWriter) { writer.write(adam) }
+
+    func restore(from reader: inout StateReader) throws { try reader.read(into: &adam) }
 
     func report(to metrics: inout Metrics) {
         metrics["train/value_loss"] = sums.loss / Double(max(1, sums.count))

@@ -14,6 +14,19 @@ enum RandomStream: UInt32 {
         NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue]))
     }
 
+    /// Seeds of the episodes that a run starts with at the given step: 0, or where it went on without its environments.
+    static func episodeSeeds(seed: UInt64, steps: Int, count: Int) -> [UInt64] {
+        let stream = RandomStream.environments
+        var generator =
+            steps == 0
+            ? stream.generator(seed: seed)
+            : NumPyGenerator(
+                SeedSequence(
+                    seed: seed,
+                    spawnKey: [stream.rawValue, UInt32(truncatingIfNeeded: steps), UInt32(truncatingIfNeeded: steps >> 32)]))
+        return (0..<count).map { _ in generator.next() }
+    }
+
     /// A part of the stream, for work that is divided.
     func generator(seed: UInt64, part: Int) -> NumPyGenerator {
         NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue, UInt32(part)]))

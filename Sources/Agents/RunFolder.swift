@@ -23,6 +23,16 @@ public struct RunConfiguration: Sendable {
     }
 }
 
+extension RunConfiguration {
+    /// The same run with another number of steps.
+    public func withSteps(_ steps: Int) -> RunConfiguration {
+        var hyperparameters = hyperparameters
+        hyperparameters["n_timesteps"] = .integer(steps)
+        return RunConfiguration(
+            algorithm: algorithm, environment: environment, seed: seed, hyperparameters: hyperparameters)
+    }
+}
+
 /// The numbers of a run that ended.
 public struct RunSummary: Codable, Sendable {
     /// The algorithm's name.
@@ -78,6 +88,7 @@ public final class RunFolder {
     /// The folder.
     public let url: URL
     private var progress: ProgressFile?
+    private var lockDescriptor: Int32 = -1
 
     /// A folder that was written before.
     public init(existing path: String) {
@@ -109,6 +120,28 @@ public final class RunFolder {
         return contents?.isEmpty == false ? "the folder \(path) is not empty; choose another, or remove it" : nil
     }
 
+    /// Takes the folder for this process alone, as long as this object lives.
+    ///
+    /// - Throws: ``RunFolderError`` when another process trains in it.
+    public func lock() throws {
+        let descriptor = open(url.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw RunFolderError("cannot open \(url.path): \(String(cString: strerror(errno)))")
+        }
+        lockDescriptor = descriptor
+        if flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
+            throw RunFolderError("another process is training in \(url.path); wait for it, or end it")
+        }
+    }
+
+    deinit { if lockDescriptor >= 0 { close(lockDescriptor) } }
+
+    /// What a run without checkpoints left that starting again would overwrite, if anything.
+    public var resultWithoutCheckpoint: String? {
+        let names = ["policy.safetensors", "summary.json"]
+        return names.first { FileManager.default.fileExists(atPath: path($0)) }.map { "holds \($0)" }
+    }
+
     /// The first of `BASE-1`, `BASE-2`, … that is not there.
     public static func unused(_ base: String) -> String {
         var number = 1
@@ -138,6 +171,27 @@ public final class RunFolder {
             progress = try ProgressFile(creating: path("progress.csv"), columns: metrics.values.map(\.name))
         }
         try progress!.log(metrics)
+    }
+
+    /// Goes on with the `progress.csv` of a run at a step: rows after its first `length` bytes are taken away.
+    public func continueProgress(length: Int, step: Int) throws {
+        progress = length > 0 ? try ProgressFile(continuing: path("progress.csv"), length: length) : nil
+    }
+
+    /// Has the rows of `progress.csv` on the disk.
+    ///
+    /// - Returns: their bytes.
+    public func synchroniseProgress() -> Int {
+        progress?.synchronise()
+        return progress?.length ?? 0
+    }
+
+    /// Writes the best policy so far to `best/`, which can be evaluated like a run's folder.
+    public func writeBest(_ configuration: RunConfiguration, _ policy: any Policy) throws {
+        let best = RunFolder(existing: path("best"))
+        guard mkdir(best.url.path, 0o755) == 0 || errno == EEXIST else { throw DurableFile.failure(best.url.path) }
+        try best.write(configuration)
+        _ = try best.write(policy)
     }
 
     /// Writes `policy.safetensors`.

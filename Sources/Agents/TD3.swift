@@ -154,6 +154,9 @@ extension TD3 {
         collector.save(to: &writer)
     }
 
+    /// Has the next iteration start new episodes.
+    public func startFreshEpisodes() { collector.startFreshEpisodes() }
+
     /// Goes on where the run stood that wrote this.
     ///
     /// - Throws: ``StateError`` when it is of another run's shape.

@@ -124,8 +124,12 @@ final class SharedBatch {
         (base + layout.integer("control_offset") + offset).assumingMemoryBound(to: UInt32.self)
     }
 
-    /// Whether all of the memory is zeros.
-    var isZero: Bool { UnsafeRawBufferPointer(start: base, count: size).allSatisfy { $0 == 0 } }
+    /// Whether all of the memory is zeros; but for the server's sleeper word, since the server may wait already (S7).
+    var isZero: Bool {
+        let sleeper = layout.integer("control_offset") + SharedBatch.requestSleeper
+        let memory = UnsafeRawBufferPointer(start: base, count: size)
+        return memory[..<sleeper].allSatisfy { $0 == 0 } && memory[(sleeper + 4)...].allSatisfy { $0 == 0 }
+    }
 
     /// What the server's response word shows.
     var responseWord: UInt32 { gym_load(word(SharedBatch.response)) }

@@ -47,7 +47,15 @@ public struct StateReader {
         guard count <= UInt64(remaining / max(MemoryLayout<T>.stride, 1)) else {
             throw StateError("the state ends in an array of \(count) elements")
         }
-        return try (0..<Int(count)).map { _ in try read(T.self) }
+        let size = Int(count) * MemoryLayout<T>.stride
+        defer { offset += size }
+        return bytes.withUnsafeBytes { bytes in
+            [T](unsafeUninitializedCapacity: Int(count)) { elements, initialised in
+                UnsafeMutableRawBufferPointer(elements)
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + size]))
+                initialised = Int(count)
+            }
+        }
     }
 
     /// Checks that everything was read.

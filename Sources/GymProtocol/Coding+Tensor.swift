@@ -205,7 +205,9 @@ public struct ReceivedLeaves {
             switch batch.leaves[index] {
             case .tensor(let layout):
                 guard leaf.pointee.leaf_case == GYM__V1__LEAF__LEAF_TENSOR, let tensor = leaf.pointee.tensor else {
-                    throw WireError(code, "leaf \(index) of \(field) has to be a tensor")
+                    throw WireError(
+                        code, "leaf \(index) of \(field) has to be a tensor",
+                        details: [.init(field: field, expected: "a tensor", got: "another leaf")])
                 }
                 try ReceivedLeaves.check(tensor, layout, rowCount: rowCount, leaf: index, field: field, code: code)
                 let column = batch.columns[index]
@@ -220,12 +222,15 @@ public struct ReceivedLeaves {
                 }
             case .ragged:
                 guard leaf.pointee.leaf_case == GYM__V1__LEAF__LEAF_VALUES else {
-                    throw WireError(code, "leaf \(index) of \(field) has to be a list of values")
+                    throw WireError(
+                        code, "leaf \(index) of \(field) has to be a list of values",
+                        details: [.init(field: field, expected: "values", got: "another leaf")])
                 }
                 let values = try Value.list(leaf.pointee.values)
                 guard values.count == rowCount else {
                     throw WireError(
-                        code, "leaf \(index) of \(field) has \(values.count) values; there are \(rowCount) rows")
+                        code, "leaf \(index) of \(field) has \(values.count) values; there are \(rowCount) rows",
+                        details: [.init(field: field, expected: "\(rowCount) values", got: "\(values.count)")])
                 }
                 if let rows {
                     var all = batch[raggedLeaf: index]

@@ -1,5 +1,6 @@
 import GymCore
 import GymProtocol
+import Synchronization
 
 /// A batch of environments that a connection has made, and what is done with it.
 ///
@@ -16,6 +17,8 @@ final class EnvironmentHandle: @unchecked Sendable {
     let sharedMemory: SharedMemory?
     /// Keeps requests apart from steps in shared memory.
     let monitor = Monitor()
+    /// Requests in a row that were answered quickly; whoever carries one out keeps count.
+    let quickRequests = Atomic(0)
     /// The results of the last reset or step.
     private(set) var buffers: StepBuffers
 
@@ -42,6 +45,9 @@ final class EnvironmentHandle: @unchecked Sendable {
 
     /// From this much work on, a batch is divided among threads. Below it waking them costs more than they bring.
     private static let splitSeconds = 200e-6
+
+    /// Of so many rows at most an error gives details.
+    private static let mostDetails = 64
 
     init(
         id: UInt32, environment: any VectorEnvironment, parameters: MakeParameters, sharedMemory: SharedMemory?,
@@ -178,47 +184,78 @@ final class EnvironmentHandle: @unchecked Sendable {
         }
     }
 
-    private func requireReset(of rows: Range<Int>) throws {
-        let waiting = environment.rowsNeedingReset(in: rows)
+    private func requireReset(of rows: Range<Int>) throws { try requireReset(environment.rowsNeedingReset(in: rows)) }
+
+    private func requireReset(_ waiting: [Int]) throws {
         guard waiting.isEmpty else {
             let named = waiting.prefix(8).map(String.init).joined(separator: ", ") + (waiting.count > 8 ? ", …" : "")
             throw WireError(
                 .needsReset, "environments have to be reset before they are stepped: \(named)",
-                details: waiting.prefix(64).map {
+                details: waiting.prefix(EnvironmentHandle.mostDetails).map {
                     .init(field: "action", environmentIndex: $0, expected: "a reset first")
                 })
         }
     }
 
+    private func checkActions(of rows: [Int]) throws {
+        var details: [WireError.Detail] = []
+        for row in rows where !environment.ignoresNextAction(row: row) {
+            if let detail = violation(row: row) { details.append(detail) }
+            if details.count == EnvironmentHandle.mostDetails { break }
+        }
+        try refuseActions(details)
+    }
+
     private func checkActions(of rows: Range<Int>) throws {
+        var suspects: Set<Int> = []
         for (leaf, checker) in actionCheckers {
             var from = rows.lowerBound
-            let column = actions.columns[leaf]
-            while from < rows.upperBound,
-                let violation = checker.firstViolation(in: column.base!, rows: from..<rows.upperBound)
+            let memory = actions.columns[leaf].base!
+            while from < rows.upperBound, suspects.count < EnvironmentHandle.mostDetails,
+                let violation = checker.firstViolation(in: memory, rows: from..<rows.upperBound)
             {
                 from = violation.row + 1
-                if environment.ignoresNextAction(row: violation.row) { continue }
-                let value = column.dtype.double(
-                    in: column.base! + violation.row * column.rowBytes, at: violation.element)
-                throw invalidAction(
-                    row: violation.row, leaf: leaf, got: "\(value) at element \(violation.element)")
+                if !environment.ignoresNextAction(row: violation.row) { suspects.insert(violation.row) }
             }
         }
         for (leaf, space) in raggedActionSpaces {
             for row in rows where !space.contains(actions.value(row: row, leaf: leaf)) {
-                if environment.ignoresNextAction(row: row) { continue }
-                throw invalidAction(row: row, leaf: leaf, got: "a value outside it")
+                if !environment.ignoresNextAction(row: row) { suspects.insert(row) }
             }
         }
+        if suspects.isEmpty { return }
+        try refuseActions(suspects.sorted().prefix(EnvironmentHandle.mostDetails).compactMap(violation))
     }
 
-    private func invalidAction(row: Int, leaf: Int, got: String) -> WireError {
-        let space = environment.actionSpace.leaves[leaf].space
-        return WireError(
+    /// What is wrong with a row's action; `nil` when it is in its space.
+    private func violation(row: Int) -> WireError.Detail? {
+        func detail(leaf: Int, got: String) -> WireError.Detail {
+            let space = environment.actionSpace.leaves[leaf].space
+            return .init(field: "action", environmentIndex: row, expected: space.description, got: got)
+        }
+        for (leaf, checker) in actionCheckers {
+            let column = actions.columns[leaf]
+            let memory = column.base! + row * column.rowBytes
+            if let element = checker.firstViolation(in: memory) {
+                return detail(
+                    leaf: leaf, got: "\(column.dtype.double(in: memory, at: element)) at element \(element)")
+            }
+        }
+        for (leaf, space) in raggedActionSpaces where !space.contains(actions.value(row: row, leaf: leaf)) {
+            return detail(leaf: leaf, got: "a value outside it")
+        }
+        return nil
+    }
+
+    /// - Throws: ``WireError`` that names every row of the details, unless there are none.
+    private func refuseActions(_ details: [WireError.Detail]) throws {
+        guard let first = details.first else { return }
+        let more = details.count > 1 ? " (and those of \(details.count - 1) more)" : ""
+        throw WireError(
             .invalidAction,
-            "the action of environment \(row) is not in its space: \(got); the space is \(space)",
-            details: [.init(field: "action", environmentIndex: row, expected: space.description, got: got)])
+            "the action of environment \(first.environmentIndex ?? 0)\(more) is not in its space: \(first.got); "
+                + "the space is \(first.expected)",
+            details: details)
     }
 
     // MARK: Stepping some environments without waiting
@@ -256,10 +293,9 @@ final class EnvironmentHandle: @unchecked Sendable {
         try environments.withUnsafeBufferPointer {
             try received.copy(into: actions, rows: $0, field: "action", code: .invalidAction)
         }
-        for row in environments.sorted() {
-            try requireReset(of: Int(row)..<(Int(row) + 1))
-            try checkActions(of: Int(row)..<(Int(row) + 1))
-        }
+        let rows = environments.map(Int.init).sorted()
+        try requireReset(rows.filter { !environment.rowsNeedingReset(in: $0..<($0 + 1)).isEmpty })
+        try checkActions(of: rows)
     }
 
     /// Begins to step environments that ``prepareToSend(_:_:)`` found fit for it.
@@ -323,7 +359,7 @@ final class EnvironmentHandle: @unchecked Sendable {
         guard fresh.isEmpty else {
             throw WireError(
                 .needsReset, "environments have to be reset before they are rendered",
-                details: fresh.prefix(64).map {
+                details: fresh.prefix(EnvironmentHandle.mostDetails).map {
                     .init(field: "environment_index", environmentIndex: $0, expected: "a reset first")
                 })
         }

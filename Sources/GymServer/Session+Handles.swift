@@ -8,9 +8,11 @@ typealias HandleRequest = Request<BatchBuffer?>
 
 /// What is done with handles: made, asked, closed.
 extension Session {
-    /// A handle whose requests take longer than that gets a thread of its own, so that pings are answered meanwhile.
+    /// A handle whose requests take longer than that has a thread of its own, so that pings are answered meanwhile.
     /// Where they take less, waking another thread for each would be most of the work.
     private static let slowSeconds = 2e-3
+    /// So many quick requests in a row show that a handle can do without a thread of its own.
+    private static let quickRequestsForTrust = 32
 
     // MARK: Making and closing
 
@@ -125,8 +127,8 @@ extension Session {
         return count * (6 * observation + 2 * action + 2048)
     }
 
-    /// Takes a handle in, with the threads that it needs. With a second handle, each gets a thread of its own, so that
-    /// one can step while another is asked; a single one runs on the connection's thread as long as it is fast, which
+    /// Takes a handle in, with the threads that it needs: one of its own, so that it can step while others, or the
+    /// connection itself, are asked. A single one that has shown to be fast moves to the connection's thread, which
     /// saves a wake-up for every step.
     private func enter(_ handle: EnvironmentHandle) throws {
         var entry = Entry(handle: handle)
@@ -135,8 +137,9 @@ extension Session {
                 stepShared(handle, memory, sequence)
             }
         }
+        // Steps in shared memory have the worker's thread; what else is asked of such a handle seldom takes long.
+        if handle.sharedMemory == nil || !handles.isEmpty { entry.thread = try startThread(for: handle) }
         if !handles.isEmpty {
-            entry.thread = try startThread(for: handle)
             for (id, other) in handles where other.thread == nil {
                 handles[id]!.thread = try startThread(for: other.handle)
             }
@@ -149,7 +152,11 @@ extension Session {
         // Used by the handle's thread only.
         nonisolated(unsafe) let decoder = RequestDecoder()
         return try HandleThread { [unowned self] work in
-            defer { pendingRequests.subtract(1, ordering: .releasing) }
+            let start = monotonicSeconds()
+            defer {
+                pendingRequests.subtract(1, ordering: .releasing)
+                noteDuration(since: start, of: handle)
+            }
             switch work {
             case .request(let request, let envelope): answering(envelope) { try perform(request, handle, envelope) }
             case .frame(let body):
@@ -199,12 +206,27 @@ extension Session {
                 "there is no handle \(request.handle) on this connection: it was never made, or is closed")
         }
         let handle = entry.handle
-        if let thread = entry.thread { return try hand(request, body, to: thread, handle) }
+        if let thread = entry.thread {
+            guard handles.count == 1, thread.isIdle,
+                handle.quickRequests.load(ordering: .relaxed) >= Session.quickRequestsForTrust
+            else { return try hand(request, body, to: thread, handle) }
+            handles[handle.id]?.thread = nil
+        }
         let start = monotonicSeconds()
         try perform(try checked(request.message, handle), handle, request.envelope)
-        if monotonicSeconds() - start > Session.slowSeconds {
-            handles[handle.id]?.thread = try? startThread(for: handle)
+        if !noteDuration(since: start, of: handle) { handles[handle.id]?.thread = try? startThread(for: handle) }
+    }
+
+    /// Counts quick requests in a row; returns whether this was one.
+    @discardableResult
+    private func noteDuration(since start: Double, of handle: EnvironmentHandle) -> Bool {
+        let isQuick = monotonicSeconds() - start <= Session.slowSeconds
+        if isQuick {
+            handle.quickRequests.add(1, ordering: .relaxed)
+        } else {
+            handle.quickRequests.store(0, ordering: .relaxed)
         }
+        return isQuick
     }
 
     private func hand(

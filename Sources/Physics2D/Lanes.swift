@@ -1,12 +1,13 @@
 /// One number of each of several islands that are solved together.
 ///
-/// Four, because baseline x86-64 and arm64 have registers for four.
-typealias Lanes = SIMD4<Float>
+/// Eight, which are two registers of baseline x86-64 and of arm64: while an operation on the first waits for its
+/// operands, the one on the second runs.
+typealias Lanes = SIMD8<Float>
 
 /// A choice for each lane: all bits set, or none.
-typealias LaneMask = SIMD4<UInt32>
+typealias LaneMask = SIMD8<UInt32>
 
-extension SIMD4<Float> {
+extension SIMD8<Float> {
     @inline(__always)
     var bits: LaneMask { unsafeBitCast(self, to: LaneMask.self) }
 

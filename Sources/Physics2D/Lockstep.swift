@@ -1,7 +1,7 @@
 // Islands of several worlds solved together, one lane each.
 //
 // An iteration of the velocity solver is a chain of operations that wait for each other: a processor spends most of it
-// idle. Worlds do not wait for each other, so the same operations on four of them take about as long as on one. Every
+// idle. Worlds do not wait for each other, so the same operations on eight of them take little longer than on one. Every
 // lane does exactly the arithmetic of the scalar solver, in its order; what a lane does not take part in leaves its
 // bits alone. Worlds that do not match (other joints, contacts between bodies that both move) are solved one by one.
 
@@ -185,7 +185,7 @@ struct LaneContact: BitwiseCopyable {
     /// How many contacts of the same body come before.
     var ordinal = 0
     /// The contact constraint in its island, or −1.
-    var constraint = SIMD4<Int32>(repeating: -1)
+    var constraint = SIMD8<Int32>(repeating: -1)
 
     mutating func load(_ contact: ContactConstraint, index: Int, lane: Int) {
         constraint[lane] = Int32(index)

@@ -23,10 +23,10 @@ extension World {
         count: Int, _ world: (Int) -> UnsafeMutablePointer<World>, _ dt: Float, velocityIterations: Int,
         positionIterations: Int
     ) {
-        withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<World>.self, capacity: 4) { lanes in
+        withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<World>.self, capacity: 8) { lanes in
             var start = 0
             while start < count {
-                let group = min(4, count - start)
+                let group = min(8, count - start)
                 for i in 0..<group { lanes.initializeElement(at: i, to: world(start + i)) }
                 stepLanes(
                     WorldGroup(rebasing: lanes[..<group]), dt, velocityIterations: velocityIterations,

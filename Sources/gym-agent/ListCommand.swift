@@ -14,7 +14,7 @@ struct ListCommand: ParsableCommand {
                 let presets = try algorithm.presets().entries.map(\.name)
                 StandardStreams.print("  presets: \(presets.joined(separator: ", "))")
                 StandardStreams.print("  hyperparameters:")
-                for parameter in algorithm.schema {
+                for parameter in Hyperparameters(algorithm.schema).schema {
                     StandardStreams.print(
                         "    \(parameter.key) = \(parameter.defaultValue.text): \(parameter.summary) "
                             + "(\(parameter.kind.description))")

@@ -4,6 +4,8 @@ import Foundation
 /// Shows how far a run is: a bar that redraws itself on a terminal, a line now and then elsewhere.
 struct ProgressDisplay {
     private let total: Int
+    /// Steps that were done before this program took over.
+    private let before: Int
     private let isQuiet: Bool
     private let isTerminal = isatty(STDOUT_FILENO) == 1
     private let start = ContinuousClock.now
@@ -14,8 +16,11 @@ struct ProgressDisplay {
     private static let redrawInterval = 0.1
     private static let barWidth = 24
 
-    init(total: Int, isQuiet: Bool) {
+    /// - Parameter done: steps of the run that are done already.
+    init(total: Int, done: Int = 0, isQuiet: Bool) {
         self.total = total
+        before = done
+        printedTenths = 10 * done / max(1, total)
         self.isQuiet = isQuiet
     }
 
@@ -47,7 +52,7 @@ struct ProgressDisplay {
     ) -> String {
         let elapsed = seconds(now - start)
         let share = min(1, Double(steps) / Double(max(1, total)))
-        let rate = elapsed > 0 ? Double(steps) / elapsed : 0
+        let rate = elapsed > 0 ? Double(steps - before) / elapsed : 0
         let left = rate > 0 ? Double(max(0, total - steps)) / rate : 0
         var text = ""
         if withBar {

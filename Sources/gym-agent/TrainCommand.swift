@@ -10,8 +10,9 @@ struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Trains an agent.",
         discussion: """
-            Ctrl-C ends the run early, with everything written; a second one ends at once. The run folder holds \
-            config.yaml, progress.csv, policy.safetensors and summary.json.
+            Ctrl-C ends the run early, with everything written, and gym-agent resume goes on with it; a second one \
+            ends at once. The run folder holds config.yaml, progress.csv, tensorboard/, checkpoints/, \
+            policy.safetensors, summary.json, and best/ when the run evaluates (eval_freq).
             """)
 
     @Argument(help: "The algorithm; gym-agent list shows them.")
@@ -38,19 +39,20 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A hyperparameter; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
+    @Option(help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
+    var checkpointEvery: Int?
+
     @OptionGroup var server: ServerOptions
 
     @Flag(help: "Print nothing but errors.")
     var quiet = false
-
-    /// Greedy episodes after training.
-    private static let evaluationEpisodes = 20
 
     func validate() throws {
         if let steps, steps < 1 { throw ValidationError("--steps is \(steps); it has to be at least 1") }
         if let envs, !(1...65_536).contains(envs) {
             throw ValidationError("--envs is \(envs); it has to be from 1 to 65536")
         }
+        try validateCheckpointInterval(checkpointEvery)
     }
 
     func run() throws { try reporting(train) }
@@ -60,61 +62,23 @@ struct TrainCommand: ParsableCommand {
         let path = try unusedFolder()
         let connection = try server.connect()
         defer { connection.embedded?.end() }
-        let interruption = Interruption()
-        let h = configuration.hyperparameters
-        let batch = try server.make(environment, count: h.integer("n_envs"), on: connection)
-        let learner: any Learner
+        let training: Training
         do {
-            learner = try configuration.algorithm.learner(on: batch, hyperparameters: h, seed: seed)
+            training = try Training(
+                configuration, server: server, connection: connection, isQuiet: quiet,
+                checkpointEvery: checkpointEvery, interruption: Interruption()
+            ) {
+                let folder = try RunFolder(creating: path)
+                try folder.lock()
+                try folder.write(configuration)
+                return folder
+            }
         } catch let error as UnsupportedSpaceError {
             throw ValidationError("\(algorithm) cannot learn \(environment): \(error)")
         } catch let error as HyperparameterError {
             throw ValidationError(error.description)
         }
-        let folder = try RunFolder(creating: path)
-        try folder.write(configuration)
-        let summary = try learn(learner, folder, interruption, connection)
-        try folder.write(summary)
-        if !quiet {
-            StandardStreams.print(
-                String(
-                    format: "%d steps in %.2f s; greedy return %.1f over %d episodes", summary.steps,
-                    summary.wallSeconds, summary.finalMeanReturn, TrainCommand.evaluationEpisodes)
-                    + "\n\(folder.url.path)")
-        }
-    }
-
-    private func learn(
-        _ learner: any Learner, _ folder: RunFolder, _ interruption: Interruption, _ connection: ServerConnection
-    ) throws -> RunSummary {
-        var display = ProgressDisplay(total: learner.totalSteps, isQuiet: quiet)
-        let start = ContinuousClock.now
-        var iterations = 0
-        var meanReturn: Double?
-        while learner.steps < learner.totalSteps && !interruption.isRequested {
-            let metrics = try learner.iterate()
-            iterations += 1
-            meanReturn = metrics["rollout/ep_rew_mean"]
-            let elapsed = seconds(.now - start)
-            var row = Metrics()
-            row["time/iterations"] = Double(iterations)
-            row["time/time_elapsed"] = elapsed
-            row["time/total_timesteps"] = Double(learner.steps)
-            row["time/fps"] = (Double(learner.steps) / elapsed).rounded()
-            for (name, value) in metrics.values { row[name] = value }
-            try folder.log(row)
-            display.show(steps: learner.steps, meanReturn: meanReturn)
-        }
-        let elapsed = seconds(.now - start)
-        display.finish(steps: learner.steps, meanReturn: meanReturn)
-        let hash = try folder.write(learner.policy)
-        // Seeds far from the training's own, which are drawn from the whole range.
-        let evaluation = try playEpisodes(
-            learner.policy, environment, episodes: TrainCommand.evaluationEpisodes, seed: seed &+ 10_000,
-            options: server, on: connection)
-        return RunSummary(
-            algorithm: algorithm, environment: environment, seed: seed, steps: learner.steps, wallSeconds: elapsed,
-            updates: learner.updates, finalMeanReturn: evaluation.meanReturn, weightsSha256: hash)
+        _ = try training.run()
     }
 
     private func configuration() throws -> RunConfiguration {

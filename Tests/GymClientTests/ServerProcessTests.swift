@@ -113,7 +113,8 @@ private final class Serving {
             ?? FileManager.default.temporaryDirectory.appendingPathComponent("gym-\(UUID().uuidString.prefix(8)).sock")
             .path
         self.path = chosen
-        process.executableURL = try #require(ServerProcess.find("gym-server"), "gym-server lies beside the tests")
+        let program: URL = try #require(ServerProcess.find("gym-server"), "gym-server lies beside the tests")
+        process.executableURL = program
         process.arguments = ["serve", "--socket", chosen] + arguments
         process.standardInput = input
         process.standardOutput = output

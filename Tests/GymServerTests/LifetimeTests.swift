@@ -149,7 +149,7 @@ import Testing
         server.run()
         #expect(!FileManager.default.fileExists(atPath: stale))
         let file = running.path + "-file"
-        FileManager.default.createFile(atPath: file, contents: Data("precious".utf8))
+        _ = FileManager.default.createFile(atPath: file, contents: Data("precious".utf8))
         #expect(throws: ServerStartError.notASocket(file)) {
             _ = try Server(registry: EnvironmentRegistry(), path: file)
         }

@@ -67,6 +67,11 @@ package final class NStepWindow {
         }
     }
 
+    /// Forgets all steps: what would follow them will not come.
+    func removeAll() {
+        for environment in 0..<environments { count[environment] = 0 }
+    }
+
     func save(to writer: inout StateWriter) {
         writer.write(array: first)
         writer.write(array: count)

@@ -58,12 +58,19 @@ package final class TransitionCollector {
         for memory in [current, following, observations, actions, finalObservation, rewards] { memory.deallocate() }
     }
 
+    /// Has the next ``start(seed:)`` start new episodes. Steps that wait for those after them are forgotten.
+    func startFreshEpisodes() {
+        hasStarted = false
+        window?.removeAll()
+        normalisation.startFreshEpisodes()
+        for environment in 0..<count { onEnd?(environment) }
+    }
+
     /// Starts the first episodes; later calls do nothing.
     func start(seed: UInt64) throws {
         if hasStarted { return }
         hasStarted = true
-        var generator = RandomStream.environments.generator(seed: seed)
-        try batch.startEpisodes(seeds: (0..<count).map { _ in generator.next() })
+        try batch.startEpisodes(seeds: RandomStream.episodeSeeds(seed: seed, steps: steps, count: count))
         try observe(into: current)
     }
 

@@ -26,14 +26,18 @@ func addResetChecks(to list: inout CheckList) {
         }
     }
     list.add("reset.different-seeds-differ", .core, ["M15"]) { context in
+        // Some environments start the same whatever the seed; that all do would be too much of a coincidence.
         let client = try context.connect()
-        try context.forEach(try context.deterministicEnvironments()) { id in
+        let offered = context.specs[counter] == nil ? [] : [counter]
+        for id in try offered + context.deterministicEnvironments() {
             let batch = try client.make(id)
             let starts = try (1...8).map { try batch.reset(seeds: [UInt64($0)]).observation[0] }
-            try require(
-                Set(starts).count > 1, "first observations of eight seeds", expected: "some that differ",
-                got: "all \(describe(starts[0]))")
+            if Set(starts).count > 1 { return }
+            try batch.call("close")
         }
+        throw CheckFailure(
+            what: "first observations of eight seeds, in all environments", expected: "some that differ",
+            got: "the same for each seed")
     }
     list.add("reset.seed-zero-is-a-seed", .core, ["M15"]) { context in
         let client = try context.connect()

@@ -12,7 +12,7 @@ extension MountainCarTrack {
         let slope = cos(3 * position)
         let car = Point(place(position).x, place(position).y + clearance)
         let track = (0..<100).map { place(leftEnd + (rightEnd - leftEnd) * Double($0) / 99) }
-        let flag = Point(place(goal).x.rounded(.towardZero), place(goal).y.rounded(.towardZero))
+        let foot = Point(place(goal).x.rounded(.towardZero), place(goal).y.rounded(.towardZero))
         return Stage.picture(width: 600, height: 400) { stage in
             stage.lines(track, .black)
             stage.polygon(turnedBox(left: -20, right: 20, bottom: 0, top: 20, angle: slope, at: car), .black)
@@ -20,10 +20,7 @@ extension MountainCarTrack {
                 let wheel = turned(Point(side, 0), angle: slope, about: car)
                 stage.disc(x: wheel.x, y: wheel.y, radius: 8, Color(gray: 128))
             }
-            stage.lines([flag, Point(flag.x, flag.y + 50)], .black)
-            stage.polygon(
-                [Point(flag.x, flag.y + 50), Point(flag.x, flag.y + 40), Point(flag.x + 25, flag.y + 45)],
-                Color(204, 204, 0))
+            flag(at: foot, on: stage, pole: .black, cloth: Color(204, 204, 0))
         }
     }
 }

@@ -13,10 +13,10 @@ extension BipedalWalker {
         private static let lidarRange = 160 / scale  // m
         static let lidarCount = 10
         private static let initialForce = 5.0  // N, at most
-        private static let hullOutline = [(-30.0, 9.0), (6.0, 9.0), (34.0, 1.0), (34.0, -8.0), (-30.0, -8.0)]  // pixels
+        static let hullOutline = [(-30.0, 9.0), (6.0, 9.0), (34.0, 1.0), (34.0, -8.0), (-30.0, -8.0)]  // pixels
         private static let legDown = -8 / scale  // m. Where the hips are, in the hull's frame.
-        private static let legWidth = 8 / scale  // m
-        private static let legHeight = 34 / scale  // m
+        static let legWidth = 8 / scale  // m
+        static let legHeight = 34 / scale  // m
         static let viewportWidth = 600.0  // pixels
         static let viewportHeight = 400.0  // pixels
 

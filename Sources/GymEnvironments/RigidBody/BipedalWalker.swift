@@ -32,20 +32,20 @@ public struct BipedalWalker: RestorableEnvironment, LockstepEnvironment, Sendabl
     /// On plain ground.
     public static let spec = EnvironmentSpec(
         id: "BipedalWalker-v3", summary: "Teach a robot with two legs to walk over plain ground.",
-        maxEpisodeSteps: 1600, rewardThreshold: 300, renderFPS: 50)
+        maxEpisodeSteps: 1600, rewardThreshold: 300, renderModes: ["rgb_array"], renderFPS: 50)
 
     /// Among stumps, stairs and pits.
     public static let hardcoreSpec = EnvironmentSpec(
         id: "BipedalWalkerHardcore-v3",
         summary: "Teach a robot with two legs to walk over stumps, stairs and pits.",
-        maxEpisodeSteps: 2000, rewardThreshold: 300, renderFPS: 50)
+        maxEpisodeSteps: 2000, rewardThreshold: 300, renderModes: ["rgb_array"], renderFPS: 50)
 
     public let observationSpace: Space
     public let actionSpace = Space.box(
         Box(low: [Float](repeating: -1, count: 4), high: [Float](repeating: 1, count: 4)))
 
     private let isHardcore: Bool
-    private var simulation: Simulation
+    private(set) var simulation: Simulation
 
     /// A walker on plain ground, or among obstacles.
     public init(hardcore: Bool) {

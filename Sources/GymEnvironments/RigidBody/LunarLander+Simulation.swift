@@ -12,13 +12,13 @@ extension LunarLander {
         private static let mainEnginePower = 13.0
         private static let sideEnginePower = 0.6
         private static let initialForce = 1000.0  // N a direction, at most
-        private static let outline = [
+        static let outline = [
             (-14.0, 17.0), (-17.0, 0.0), (-17.0, -10.0), (17.0, -10.0), (17.0, 0.0), (14.0, 17.0),
         ]  // pixels
-        private static let legAway = 20 / scale  // m. The legs' hinges are so far from the lander's middle,
-        private static let legDown = 18 / scale  // m, and so far above the legs' middles.
-        private static let legHalfWidth = 2 / scale  // m
-        private static let legHalfHeight = 8 / scale  // m
+        static let legAway = 20 / scale  // m. The legs' hinges are so far from the lander's middle,
+        static let legDown = 18 / scale  // m, and so far above the legs' middles.
+        static let legHalfWidth = 2 / scale  // m
+        static let legHalfHeight = 8 / scale  // m
         private static let legTorque: Float = 40  // Nm, of the spring that spreads the legs
         private static let sideEngineAway = 12 / scale  // m
         private static let mainEngineDown = 4 / scale  // m
@@ -35,7 +35,7 @@ extension LunarLander {
         private(set) var legs: InlineArray<2, Int> = [0, 0]
         private var touchesGround: InlineArray<2, Bool> = [false, false]
         /// What the engines do in the step being taken.
-        private var throttle = Throttle()
+        private(set) var throttle = Throttle()
         private var hasCrashed = false
         private var windIndex = 0
         private var torqueIndex = 0

@@ -36,7 +36,7 @@ public struct LunarLander: RestorableEnvironment, LockstepEnvironment, Sendable 
     private static func spec(_ id: String, isContinuous: Bool) -> EnvironmentSpec {
         EnvironmentSpec(
             id: id, summary: "Land on the pad between the flags, softly and upright.", maxEpisodeSteps: 1000,
-            rewardThreshold: 200, renderFPS: 50,
+            rewardThreshold: 200, renderModes: ["rgb_array"], renderFPS: 50,
             options: [
                 OptionSpec(
                     "continuous", .bool, default: .bool(isContinuous),
@@ -60,7 +60,7 @@ public struct LunarLander: RestorableEnvironment, LockstepEnvironment, Sendable 
     public let actionSpace: Space
 
     private let settings: Settings
-    private var simulation: Simulation
+    private(set) var simulation: Simulation
 
     /// What an environment is made with.
     struct Settings {

@@ -199,9 +199,12 @@ class RemoteBatch:
 
         Raises:
             ClosedEnvironmentError: they are closed.
+
         """
         if self.closed:
             raise gymnasium_error.ClosedEnvironmentError(f"the environment {self.spec.id} is closed; make a new one")
+        if self.steps.is_under_way:
+            self.steps.settle()
         return messages.Request(handle=self.handle)
 
     def reset(
@@ -263,6 +266,7 @@ class RemoteBatch:
 
         Raises:
             InvalidAction: it is not nested as the action space is.
+
         """
         try:
             return take_apart(self.action_space, action)
@@ -301,6 +305,7 @@ class SocketSteps:
         self._action_layouts = action
         self._num_envs = num_envs
         self._id = 0
+        self.is_under_way = False
         self.actions: list[Any] = [
             () if layout.dtype is None else np.zeros((num_envs, *layout.shape), layout.dtype) for layout in action
         ]
@@ -325,10 +330,22 @@ class SocketSteps:
                     raise gymnasium_error.InvalidAction(str(problem)) from None
         self._request.step.want_info = want_info
         self._id = self._connection.send(self._request)
+        self.is_under_way = True
+
+    def settle(self) -> None:
+        """Forgets a step that an exception, such as Ctrl-C, made everybody lose interest in."""
+        self.is_under_way = False
+        self._connection.abandon(self._id)
 
     def finish(self) -> ResultSet:
         """Waits for the step that was begun."""
-        response = self._connection.wait(self._id, "step").step
+        try:
+            response = self._connection.wait(self._id, "step").step
+        except Exception:
+            # Answered, in its way. What is no Exception, such as Ctrl-C, leaves it under way.
+            self.is_under_way = False
+            raise
+        self.is_under_way = False
         n = self._num_envs
         if not len(response.rewards) == 8 * n or not len(response.terminated) == len(response.truncated) == n:
             raise ProtocolError(f"a step's rewards and flags are not those of {n} environments")
@@ -364,6 +381,7 @@ def split_state(state: bytes) -> tuple[bytes, bool]:
 
     Raises:
         ValueError: it was not made so.
+
     """
     if not isinstance(state, bytes) or state[:1] not in (b"\0", b"\1"):
         raise ValueError("this is not a state that get_state returned")

@@ -78,6 +78,7 @@ class EnvironmentSpec:
 
         Raises:
             WireError: the message makes no sense.
+
         """
 
         def options(specs: Any) -> tuple[OptionSpec, ...]:
@@ -151,6 +152,7 @@ class Connection:
         ServerNotFound: nothing listens there.
         ServerError: the server refused, for instance since it speaks another version.
         ProtocolError: what listens there is not a server of environments.
+
     """
 
     def __init__(
@@ -272,6 +274,7 @@ class Connection:
             ServerError: the server refused; the exception is Gymnasium's own where there is one.
             ServerDied: the connection ended.
             ServerTimeout: the server did not answer in time.
+
         """
         return self.wait(self.send(request), request.WhichOneof("message"))
 
@@ -297,7 +300,7 @@ class Connection:
                 self._require_open()
                 self._read_frame()
         except BaseException:
-            self._abandoned.add(id)
+            self.abandon(id)
             raise
         response = self._arrived.pop(id)
         answered = response.WhichOneof("message")
@@ -308,6 +311,11 @@ class Connection:
         if kind is not None and answered != kind:
             raise ProtocolError(f"the answer to {kind} is of kind {answered}")
         return response
+
+    def abandon(self, id: int) -> None:
+        """Has the response to the request with this id dropped when it comes."""
+        if self._arrived.pop(id, None) is None:
+            self._abandoned.add(id)
 
     def wait_for_step(self, handle: int) -> messages.Response:
         """Waits for what the server has to say of a step of this handle in shared memory."""
@@ -324,6 +332,7 @@ class Connection:
 
         Raises:
             ServerDied: the server has gone.
+
         """
         while True:
             self._require_open()
@@ -361,7 +370,7 @@ class Connection:
             raise self._died(problem or "the server closed the connection")
         if received.kind == RESPONSE:
             try:
-                response = messages.Response.FromString(received.body)
+                response = messages.Response.FromString(bytes(received.body))
             except Exception as error:
                 self._lost = "a response could not be decoded"
                 raise ProtocolError(f"a response of the server cannot be decoded: {error}") from None
@@ -377,7 +386,7 @@ class Connection:
             else:
                 self._arrived[key] = response
         else:
-            notice = messages.Notice.FromString(received.body)
+            notice = messages.Notice.FromString(bytes(received.body))
             kind = notice.WhichOneof("message")
             if kind == "shutting_down":
                 raise self._died(f"the server shuts down ({notice.shutting_down.reason or 'no reason given'})")

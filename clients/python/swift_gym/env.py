@@ -52,6 +52,7 @@ class Env(gymnasium.Env[Any, Any]):
         ServerNotFound: there is no server, and none could be started.
         NameNotFound: the server has no such environment.
         InvalidOption: the environment has no such option, or does not take this value.
+
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 50}
@@ -103,6 +104,7 @@ class Env(gymnasium.Env[Any, Any]):
         self._has_ended = False
         self._write_action = _action_writer(batch)
         self._read_observation = _observation_reader(batch)
+        self._steps = batch.steps
         self._begin = batch.steps.begin
         self._finish = batch.steps.finish
 
@@ -122,6 +124,7 @@ class Env(gymnasium.Env[Any, Any]):
         Args:
             seed: gives the environment a new generator; ``None`` leaves it as it stands. 0 is a seed like any other.
             options: the environment's reset options.
+
         """
         if seed is None and self._has_ended and not options:
             return self._reset_by_step()
@@ -159,7 +162,10 @@ class Env(gymnasium.Env[Any, Any]):
             ResetNeeded: there is no episode, or it has ended.
             EnvironmentFault: the environment failed; it goes on after a reset.
             ServerDied: the server has gone.
+
         """
+        if self._steps.is_under_way:
+            self._steps.settle()
         self._write_action(action)
         if self._has_ended:
             # The server would restart it.
@@ -193,7 +199,7 @@ class Env(gymnasium.Env[Any, Any]):
         return mark_ended(self._batch.get_state([])[0], self._has_ended)
 
     def set_state(self, state: bytes) -> None:
-        """Goes on from where :meth:`get_state` was called, on this environment or another of the same id and options."""
+        """Goes on from where :meth:`get_state` was called, here or on another of the same id and options."""
         server_state, has_ended = split_state(state)
         self._batch.set_state([server_state], [])
         self._has_ended = has_ended
@@ -275,4 +281,3 @@ def make_unlimited(**arguments: Any) -> Env:
 
 # gymnasium.make looks here for what it can wrap to get other render modes.
 make_unlimited.metadata = Env.metadata  # type: ignore[attr-defined]
-

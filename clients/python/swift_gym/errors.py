@@ -66,6 +66,7 @@ class ServerError(gymnasium_error.Error):
     Attributes:
         code: the name of the protocol's error code, such as ``INVALID_ARGUMENT``.
         details: what exactly was wrong, possibly empty.
+
     """
 
     code: str = "ERROR_UNSPECIFIED"

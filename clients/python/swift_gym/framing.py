@@ -44,6 +44,7 @@ def frame(kind: int, body: bytes) -> bytes:
 
     Raises:
         FrameError: the body is larger than a frame can say.
+
     """
     if len(body) > 0xFFFF_FFFF:
         raise FrameError(f"a frame's body has at most {0xFFFF_FFFF} bytes, not {len(body)}", too_large=True)
@@ -74,6 +75,7 @@ class FrameReader:
         Raises:
             FrameError: what came is not a frame.
             OSError: the socket failed.
+
         """
         if self._start == self._end:
             self._start = self._end = 0
@@ -113,7 +115,7 @@ class FrameReader:
         while self._end - self._start < count:
             if self._end == len(self._memory):
                 self._make_room(count)
-            received, ancillary, flags, _ = self._socket.recvmsg_into(
+            received, ancillary, _, _ = self._socket.recvmsg_into(
                 [self._view[self._end :]], _ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC
             )
             for level, kind, data in ancillary:

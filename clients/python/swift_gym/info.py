@@ -18,7 +18,7 @@ def single_info(columns: Iterable[messages.InfoColumn]) -> dict[str, Any]:
     """The ``info`` of the first row: Python's numbers, arrays, text, tuples."""
     info: dict[str, Any] = {}
     for column in columns:
-        if not column.mask[:1] == b"\x01":
+        if column.mask[:1] != b"\x01":
             continue
         if column.WhichOneof("values") == "tensor":
             row = tensor_from_message(column.tensor)[0]
@@ -35,6 +35,7 @@ def vector_info(
 
     Args:
         rows: which environment each row of the columns is; ``None``: row i is environment i.
+
     """
     infos: dict[str, Any] = {}
     count = num_envs if rows is None else len(rows)

@@ -176,6 +176,7 @@ def lease_server(server: str | None) -> Iterator[str]:
     Args:
         server: an address; without one that in ``SWIFT_GYM_SERVER``; without that the server of this process, which is
             started for its first environment and ended with its last.
+
     """
     address = server or os.environ.get(SERVER_VARIABLE)
     if address:

@@ -17,7 +17,7 @@ __all__ = ["NAMESPACE", "register_environments"]
 NAMESPACE = "SwiftGym"
 
 # Id, time limit in steps, reward threshold: as gym-server registers them, and Gymnasium does.
-_TABLE: tuple[tuple[str, int | None, float | None], ...] = (
+TABLE: tuple[tuple[str, int | None, float | None], ...] = (
     ("Acrobot-v1", 500, -100.0),
     ("BipedalWalker-v3", 1600, 300.0),
     ("BipedalWalkerHardcore-v3", 2000, 300.0),
@@ -27,7 +27,8 @@ _TABLE: tuple[tuple[str, int | None, float | None], ...] = (
     ("MountainCar-v0", 200, -110.0),
     ("MountainCarContinuous-v0", 999, 90.0),
     ("Pendulum-v1", 200, None),
-    ("Pong-v5", 27000, None),
+    ("Pong-v1", None, None),
+    ("PongDifference-v1", None, None),
 )
 
 
@@ -49,7 +50,7 @@ def _register(id: str, max_episode_steps: int | None, reward_threshold: float | 
 
 def register_table() -> None:
     """Registers the environments that every ``gym-server`` has."""
-    for id, max_episode_steps, reward_threshold in _TABLE:
+    for id, max_episode_steps, reward_threshold in TABLE:
         _register(id, max_episode_steps, reward_threshold, nondeterministic=False)
 
 
@@ -61,6 +62,7 @@ def register_environments(server: str | Connection | None = None) -> list[str]:
 
     Returns:
         The ids to make them by: ``SwiftGym/`` and the server's id, a ``/`` in which becomes a dot.
+
     """
     if isinstance(server, Connection):
         return [_register_spec(spec) for spec in server.list()]

@@ -114,6 +114,7 @@ class SharedSteps:
 
         Raises:
             ProtocolError: the description does not fit the spaces or the memory.
+
         """
         self._connection = connection
         self._handle = handle
@@ -141,7 +142,8 @@ class SharedSteps:
             raise ProtocolError(f"the shared memory has {len(description.results)} sets of results, not 2")
         self.results = [self._result_set(regions, observation, num_envs, same_step) for regions in description.results]
         self._number = 0
-        self._under_way = False
+        self.is_under_way = False
+        """Whether a step was begun and not finished."""
         self._wants_info = False
         # With one processor, spinning only keeps the server from answering.
         self._spins = range(_SPINS if len(os.sched_getaffinity(0)) > 1 else 0)
@@ -181,11 +183,7 @@ class SharedSteps:
     def begin(self, want_info: bool) -> None:
         """Asks for a step with the actions that lie in :attr:`actions`."""
         control = self._control
-        if self._under_way:
-            # A step that was given up by an exception, such as Ctrl-C, has to end first.
-            self._sleep(self._number)
-            self._give_up()
-        self._under_way = True
+        self.is_under_way = True
         if want_info is not self._wants_info:
             self._wants_info = want_info
             control[_REQUEST_FLAGS] = _WANT_INFO if want_info else 0
@@ -202,6 +200,7 @@ class SharedSteps:
         Raises:
             ServerError: the server refused; nothing was stepped.
             ServerDied: the server has gone.
+
         """
         control = self._control
         number = self._number
@@ -210,7 +209,7 @@ class SharedSteps:
                 break
         else:
             self._sleep(number)
-        self._under_way = False
+        self.is_under_way = False
         if control[_STATUS]:
             return self._collect()
         # Step number s, from 1, writes set (s - 1) mod 2.
@@ -218,9 +217,13 @@ class SharedSteps:
         result.message = None
         return result
 
-    def _give_up(self) -> None:
-        """Takes the frame that goes with a step that nobody is interested in any more."""
-        self._under_way = False
+    def settle(self) -> None:
+        """Lets a step end that an exception, such as Ctrl-C, made everybody lose interest in.
+
+        Before that nothing may be asked of the handle, nor may actions be written: the server may yet read them.
+        """
+        self._sleep(self._number)
+        self.is_under_way = False
         if self._control[_STATUS]:
             try:
                 self._collect()

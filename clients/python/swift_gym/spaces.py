@@ -102,7 +102,8 @@ def tensor_from_message(message: messages.Tensor) -> NDArray[Any]:
         raise WireError(f"a {dtype} tensor of shape {shape} takes {size} bytes, {len(message.data)} came")
     if dtype == np.bool_:
         # Bytes other than 0 and 1 would be undefined as booleans.
-        return (np.frombuffer(message.data, np.uint8) != 0).reshape(shape)
+        flags: NDArray[Any] = np.frombuffer(message.data, np.uint8) != 0
+        return flags.reshape(shape)
     return np.frombuffer(message.data, dtype).reshape(shape)
 
 
@@ -112,7 +113,7 @@ def tensor_from_message(message: messages.Tensor) -> NDArray[Any]:
 def _uniform(bound: NDArray[Any]) -> NDArray[Any]:
     """The one value of all elements as a scalar, when there is one."""
     if bound.size > 1 and np.all(bound == bound.flat[0]):
-        return bound.reshape(-1)[0].reshape(())
+        return np.array(bound.flat[0])
     return bound
 
 
@@ -121,6 +122,7 @@ def space_to_message(space: spaces.Space[Any]) -> messages.Space:
 
     Raises:
         WireError: the protocol has no such space.
+
     """
     message = messages.Space()
     if isinstance(space, spaces.Box):
@@ -167,6 +169,7 @@ def space_from_message(message: messages.Space) -> spaces.Space[Any]:
 
     Raises:
         WireError: the message is empty, inconsistent, or of a kind that this version does not know.
+
     """
     kind = message.WhichOneof("space")
     if kind is None:
@@ -318,6 +321,7 @@ def take_apart(space: spaces.Space[Any], member: Any) -> list[Any]:
 
     Raises:
         WireError: the member is not nested as the space is.
+
     """
     if isinstance(space, spaces.Dict):
         if not isinstance(member, dict) or set(member) != set(space.spaces):
@@ -351,6 +355,7 @@ def leaves_from_messages(
 
     Raises:
         WireError: leaves do not fit the layouts.
+
     """
     if len(leaves) != len(layouts):
         raise WireError(f"{field} has {len(leaves)} leaves; the space has {len(layouts)}")
@@ -390,6 +395,7 @@ def value_to_message(space: spaces.Space[Any], member: Any, message: messages.Va
 
     Raises:
         WireError: it is not a member.
+
     """
     if message is None:
         message = messages.Value()
@@ -433,7 +439,7 @@ def value_to_message(space: spaces.Space[Any], member: Any, message: messages.Va
     return message
 
 
-def take_apart_once(space: spaces.Dict | spaces.Tuple, member: Any) -> list[Any]:
+def take_apart_once(space: spaces.Dict | spaces.Tuple[Any], member: Any) -> list[Any]:
     """The members of a dictionary's or tuple's own spaces, in order."""
     if isinstance(space, spaces.Dict):
         if not isinstance(member, dict) or set(member) != set(space.spaces):
@@ -461,6 +467,7 @@ def value_from_message(space: spaces.Space[Any], message: messages.Value) -> Any
 
     Raises:
         WireError: what it holds is not shaped like a member. Bounds are not looked at.
+
     """
     kind = message.WhichOneof("value")
 
@@ -483,7 +490,7 @@ def value_from_message(space: spaces.Space[Any], message: messages.Value) -> Any
         items = tuple(value_from_message(space.feature_space, value) for value in message.list.values)
         if not space.stack:
             return items
-        empty = create_empty_array(space.feature_space, n=len(items))
+        empty: Any = create_empty_array(space.feature_space, n=len(items))
         return concatenate(space.feature_space, items, empty) if items else empty
     if isinstance(space, spaces.Graph):
         expect("graph")
@@ -568,6 +575,7 @@ def option_to_message(name: str, value: Any, message: messages.OptionValue | Non
 
     Raises:
         TypeError: options are booleans, integers, real numbers, text, or lists of these.
+
     """
     if message is None:
         message = messages.OptionValue()

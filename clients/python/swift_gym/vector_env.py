@@ -37,12 +37,13 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         autoreset_mode: what happens when an episode ends.
         autoreset_options: reset options that autoreset uses.
         copy: whether results are the caller's to keep, as in Gymnasium. With ``False`` and shared memory they are views
-            of it without a copy: they change with the step after the next, and with the socket they cannot be written to.
+            of it without a copy, which change with the step after the next; with the socket they cannot be written to.
         server, render_mode, max_episode_steps, transport, pass_out_of_bounds, check_observations, want_info, token,
             timeout, **options: as in :class:`swift_gym.Env`.
 
     Raises:
         ServerNotFound, NameNotFound, InvalidOption: as :class:`swift_gym.Env`.
+
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
                 has one seed, or ``None``, for each.
             options: the environment's reset options. ``reset_mask``, an array of booleans, says which environments
                 are reset; the observations of the others stay as they were.
+
         """
         self._require_idle("reset")
         options = dict(options or {})
@@ -180,8 +182,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             InvalidAction: an action is not in the action space; nothing was stepped.
             ResetNeeded: an environment has no episode, or it has ended under DISABLED; nothing was stepped.
             ServerDied: the server has gone.
+
         """
-        if self._pending is not None:
+        if self._batch.steps.is_under_way:
             self._require_idle("step")
         self._write_actions(actions)
         self._batch.steps.begin(self._want_info)
@@ -199,9 +202,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
         Raises:
             NoAsyncCallError: there was none.
+
         """
-        self._batch.request()
         if self._pending is None:
+            self._batch.request()
             raise gymnasium_error.NoAsyncCallError(
                 "Calling `step_wait` without any prior call to `step_async`.", "step_wait"
             )
@@ -209,11 +213,12 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         return self._results(self._batch.steps.finish())
 
     def _require_idle(self, what: str) -> None:
-        self._batch.request()
-        if self._pending is not None:
+        if self._pending is not None and not self._batch.closed:
             raise gymnasium_error.AlreadyPendingCallError(
-                f"Calling `{what}` while waiting for a pending call to `{self._pending}_wait` to complete", self._pending
+                f"Calling `{what}` while waiting for a pending call to `{self._pending}_wait` to complete",
+                self._pending,
             )
+        self._batch.request()
 
     def _results(self, result: ResultSet) -> _StepResult:
         batch = self._batch
@@ -237,12 +242,13 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """Adds ``final_obs`` and ``final_info`` with their masks, as Gymnasium's vector environments do."""
         ended = result.terminated | result.truncated
         rows = np.flatnonzero(ended)
-        leaves, layouts, space = result.final_observation, self._batch.observation_layouts, self.single_observation_space
+        leaves, layouts = result.final_observation, self._batch.observation_layouts
+        space = self.single_observation_space
         final = np.full(self.num_envs, None, dtype=object)
         if rows.size:
             if result.final_rows is None:
                 # All rows have a place; only those where an episode ended are valid.
-                for row in rows:
+                for row in rows.tolist():
                     final[row] = row_of(layouts, leaves, space, row)
             else:
                 for position, row in enumerate(result.final_rows):
@@ -339,5 +345,3 @@ def _write(layout: LeafLayout, rows: tuple[int, ...], place: NDArray[Any], actio
         np.copyto(place, array, casting="same_kind")
     except TypeError:
         raise invalid_action(layout, rows, actions) from None
-
-

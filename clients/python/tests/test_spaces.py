@@ -149,5 +149,3 @@ def test_options_that_cannot_be_sent_are_named() -> None:
     with pytest.raises(TypeError, match="'colour' is a dict"):
         option_to_message("colour", {})
     assert option_from_message(option_to_message("g", np.float32(9.5))) == 9.5
-
-

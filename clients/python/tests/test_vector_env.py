@@ -20,9 +20,7 @@ MODES = list(AutoresetMode)
 
 
 def make(served: Served, id: str, num_envs: int, **arguments: Any) -> Any:
-    return gymnasium.make_vec(
-        f"SwiftGym/{id}", num_envs=num_envs, server=served[0], transport=served[1], **arguments
-    )
+    return gymnasium.make_vec(f"SwiftGym/{id}", num_envs=num_envs, server=served[0], transport=served[1], **arguments)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -217,9 +215,7 @@ class TestInfo:
     def test_info_is_gymnasiums(self, python_server: RunningServer, mode: AutoresetMode) -> None:
         import environments  # noqa: F401 (registers them in this process)
 
-        ours = swift_gym.VectorEnv(
-            "swift_gym_tests/Counter-v0", 3, server=python_server.address, autoreset_mode=mode
-        )
+        ours = swift_gym.VectorEnv("swift_gym_tests/Counter-v0", 3, server=python_server.address, autoreset_mode=mode)
         theirs = SyncVectorEnv(
             [lambda: gymnasium.make("swift_gym_tests/Counter-v0", disable_env_checker=True)] * 3, autoreset_mode=mode
         )

@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
         0: it was told to end; 1: it could not serve. Wrong usage exits with 2.
+
     """
     parser = argparse.ArgumentParser(
         prog="python -m swift_gym.serve",
@@ -28,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--socket", required=True, type=Path, metavar="PATH", help="where to listen")
     parser.add_argument("environments", nargs="+", metavar="ID", help='Gymnasium ids: "CartPole-v1", "module:Name-v0"')
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the token that clients have to say")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="a file with the token that clients have to say"
+    )
     parser.add_argument("--allow-shutdown", action="store_true", help="lets clients end the server")
     parser.add_argument("--until-eof", action="store_true", help="ends, too, when standard input does")
     parser.add_argument(
@@ -64,9 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         idle_timeout_seconds=options.idle_timeout,
     )
     try:
-        server = Server(
-            options.socket, catalogue, limits=limits, token=token, allows_shutdown=options.allow_shutdown
-        )
+        server = Server(options.socket, catalogue, limits=limits, token=token, allows_shutdown=options.allow_shutdown)
     except StartError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 1

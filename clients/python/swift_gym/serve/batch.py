@@ -82,6 +82,7 @@ class _Observations:
 
         Raises:
             ValueError, TypeError: it is not shaped as the space is.
+
         """
         parts = take_apart(self._space, member)
         for layout, leaf, part in zip(self._layouts, self.leaves, parts, strict=True):
@@ -121,6 +122,7 @@ class Batch:
 
         Raises:
             Refusal: they cannot be made so.
+
         """
         self._entry = entry
         self.settings = settings
@@ -155,6 +157,7 @@ class Batch:
 
     @property
     def count(self) -> int:
+        """How many environments there are."""
         return self.settings.count
 
     def close(self) -> None:
@@ -514,6 +517,7 @@ def options_of(fields: Iterable[messages.Option]) -> dict[str, Any]:
 
     Raises:
         Refusal: one is given twice, or without value.
+
     """
     options: dict[str, Any] = {}
     for option in fields:

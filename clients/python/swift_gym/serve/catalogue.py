@@ -39,6 +39,7 @@ class Entry:
 
         Raises:
             gymnasium.error.Error: there is none.
+
         """
         # Gymnasium imports the module in "module:ID" when it looks for the registration.
         self.spec: EnvSpec = gymnasium.envs.registration._find_spec(name)
@@ -108,6 +109,7 @@ class Entry:
 
         Raises:
             Refusal: it cannot be made so.
+
         """
         if render_mode:
             # Not otherwise: an environment that cannot be rendered need not have the argument.
@@ -125,7 +127,9 @@ class Entry:
         except (TypeError, ValueError, AssertionError, KeyError) as problem:
             if not options:
                 raise Refusal(messages.ENVIRONMENT_FAULT, f"{self.id} cannot be made: {problem}") from None
-            details = [messages.ErrorDetail(field=f"options.{name}", got=repr(value)) for name, value in options.items()]
+            details = [
+                messages.ErrorDetail(field=f"options.{name}", got=repr(value)) for name, value in options.items()
+            ]
             raise Refusal(
                 messages.INVALID_OPTION, f"{self.id} does not take these options: {problem}", details
             ) from None
@@ -184,6 +188,7 @@ class Entry:
 
         Raises:
             Refusal: the protocol has no such space.
+
         """
         try:
             return space_to_message(space)
@@ -240,6 +245,7 @@ class Catalogue:
 
         Raises:
             gymnasium.error.Error: one is unknown.
+
         """
         self._entries: dict[str, Entry] = {}
         for name in names:

@@ -55,6 +55,7 @@ class Server:
 
     Raises:
         StartError: a server listens there already, or a file that is not a socket is in the way.
+
     """
 
     name = "swift_gym.serve (Python)"
@@ -195,9 +196,7 @@ def _listen(path: Path) -> socket.socket:
                 except OSError as problem:
                     raise StartError(f"{path}: {problem.strerror}") from None
                 else:
-                    raise StartError(
-                        f"a server already listens at unix:{path}; end it, or choose another --socket"
-                    )
+                    raise StartError(f"a server already listens at unix:{path}; end it, or choose another --socket")
         # The socket has its mode from the moment that it exists.
         before = os.umask(0o177)
         try:

@@ -130,6 +130,7 @@ class Session(threading.Thread):
     # ------------------------------------------------------------------------------------ life
 
     def run(self) -> None:
+        """Reads until the connection is over, then ends what belongs to it."""
         self._set_timeout(socket.SO_SNDTIMEO, _SEND_SECONDS)
         self._set_timeout(socket.SO_RCVTIMEO, _HELLO_SECONDS)
         self._answerer.start()
@@ -212,7 +213,7 @@ class Session(threading.Thread):
 
     def _take(self, body: memoryview) -> None:
         try:
-            request = messages.Request.FromString(body)
+            request = messages.Request.FromString(bytes(body))
             _require_shallow(request)
         except Exception as problem:
             if self._capabilities is None:
@@ -248,9 +249,7 @@ class Session(threading.Thread):
         if hello.major != protocol.MAJOR:
             ours, theirs = f"{protocol.MAJOR}.{protocol.MINOR}", f"{hello.major}.{hello.minor}"
             detail = messages.ErrorDetail(field="major", expected=str(protocol.MAJOR), got=str(hello.major))
-            refusal = Refusal(
-                messages.UNSUPPORTED_VERSION, f"the server speaks {ours}, the client {theirs}", [detail]
-            )
+            refusal = Refusal(messages.UNSUPPORTED_VERSION, f"the server speaks {ours}, the client {theirs}", [detail])
             return self._refuse_hello(request, refusal)
         if server.token and not hmac.compare_digest(hello.token.encode(), server.token.encode()):
             return self._refuse_hello(request, Refusal(messages.UNAUTHORIZED, "the token is missing or wrong"))
@@ -313,8 +312,8 @@ class Session(threading.Thread):
             self._send_refusal(request.id, request.handle, refusal)
         except Exception as problem:
             traceback.print_exc()
-            refusal = Refusal(messages.INTERNAL, f"a mistake of the server's: {type(problem).__name__}: {problem}")
-            self._send_refusal(request.id, request.handle, refusal)
+            mistake = Refusal(messages.INTERNAL, f"a mistake of the server's: {type(problem).__name__}: {problem}")
+            self._send_refusal(request.id, request.handle, mistake)
         finally:
             with self._lock:
                 self._pending -= 1
@@ -339,7 +338,9 @@ class Session(threading.Thread):
     def _respond(self, request: messages.Request, response: messages.Response) -> None:
         kind = request.WhichOneof("message")
         if kind is None:
-            raise Refusal(messages.UNKNOWN_MESSAGE, "the request is empty, or of a kind that this version does not know")
+            raise Refusal(
+                messages.UNKNOWN_MESSAGE, "the request is empty, or of a kind that this version does not know"
+            )
         getattr(response, kind).SetInParent()
         if kind == "hello":
             raise Refusal(messages.INVALID_ARGUMENT, "hello was said already")

@@ -41,6 +41,7 @@ def save(value: Any) -> bytes:
 
     Raises:
         StateError: it cannot be pickled.
+
     """
     stream = io.BytesIO()
     try:
@@ -56,6 +57,7 @@ def load(state: bytes) -> Any:
 
     Raises:
         StateError: this server did not make it.
+
     """
     seal, body = state[:_SEAL_SIZE], state[_SEAL_SIZE:]
     if len(seal) != _SEAL_SIZE or not hmac.compare_digest(seal, hmac.digest(_KEY, body, "sha256")):

@@ -7,9 +7,11 @@ import Raster
 struct Stage {
     private let canvas: Canvas
 
-    /// Draws on a white picture of the given size.
-    static func picture(width: Int, height: Int, _ body: (Stage) -> Void) -> Rendering {
-        var picture = Picture(width: width, height: height)
+    /// Draws on a picture of the given size and color.
+    static func picture(
+        width: Int, height: Int, background: Color = .white, _ body: (Stage) -> Void
+    ) -> Rendering {
+        var picture = Picture(width: width, height: height, background)
         picture.draw { body(Stage(canvas: $0)) }
         return .image(Tensor(dtype: .uint8, shape: [height, width, 3], bytes: picture.bytes))
     }
@@ -23,6 +25,12 @@ struct Stage {
         let corners = corners.map(place)
         canvas.fillPolygon(corners, color)
         canvas.polyline(corners + corners.prefix(1), color)
+    }
+
+    /// Fills a polygon and draws its outline in another color.
+    func polygon(_ corners: [Point], _ color: Color, outline: Color) {
+        polygon(corners, color)
+        lines(corners + corners.prefix(1), outline)
     }
 
     /// Fills a polygon without its outline.
@@ -62,7 +70,16 @@ func turned(_ point: Point, angle: Double, about origin: Point) -> Point {
         origin.x + point.x * cos(angle) - point.y * sin(angle), origin.y + point.x * sin(angle) + point.y * cos(angle))
 }
 
-/// Checks the one render mode of classic control.
+/// A flag on a pole of 50 pixels, as it marks goals.
+func flag(at foot: Point, on stage: Stage, pole: Color, cloth: Color, outline: Color? = nil) {
+    stage.lines([foot, Point(foot.x, foot.y + 50)], pole)
+    let corners = [
+        Point(foot.x, foot.y + 50), Point(foot.x, foot.y + 40), Point(foot.x + 25, foot.y + 45),
+    ]
+    stage.polygon(corners, cloth, outline: outline ?? cloth)
+}
+
+/// Checks that a render mode is the one there is.
 ///
 /// - Throws: ``StateError`` that names the mode.
 func requireColors(_ mode: String, of id: String) throws {

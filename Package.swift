@@ -86,7 +86,10 @@ let package = Package(
         executable("gym-conformance", ["CommandLineSupport", "Conformance", argumentParser]),
         executable(
             "gym-bench",
-            ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+            [
+                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
+                "GymEnvironments", argumentParser,
+            ]),
 
         // What benchmarks run beside their peers; no part of the product.
         .executableTarget(

@@ -86,7 +86,10 @@ let package = Package(
         executable("gym-conformance", ["CommandLineSupport", "Conformance", argumentParser]),
         executable(
             "gym-bench",
-            ["CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "GymEnvironments", argumentParser]),
+            [
+                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
+                "GymEnvironments", argumentParser,
+            ]),
 
         // What benchmarks run beside their peers; no part of the product.
         .executableTarget(
@@ -108,6 +111,9 @@ let package = Package(
         tests(
             "GymServerTests",
             ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        tests(
+            "ConformanceTests",
+            ["Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer", "ServerTestSupport"]),
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),

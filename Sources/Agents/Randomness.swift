@@ -23,7 +23,9 @@ enum RandomStream: UInt32 {
             : NumPyGenerator(
                 SeedSequence(
                     seed: seed,
-                    spawnKey: [stream.rawValue, UInt32(truncatingIfNeeded: steps), UInt32(truncatingIfNeeded: steps >> 32)]))
+                    spawnKey: [
+                        stream.rawValue, UInt32(truncatingIfNeeded: steps), UInt32(truncatingIfNeeded: steps >> 32),
+                    ]))
         return (0..<count).map { _ in generator.next() }
     }
 

@@ -14,7 +14,8 @@ public final class SAC: Learner {
 
     /// What SAC knows, with Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public static let schema: [Hyperparameter] =
-        Hyperparameter.offPolicy(batchSize: 256, learningRate: 3e-4, trainFrequency: 1, network: [256, 256]) + [
+        Hyperparameter.offPolicy(batchSize: 256, learningRate: 3e-4, trainFrequency: 1, network: [256, 256])
+        + Hyperparameter.explorationNoise(nil) + [
             .init("tau", .real(0...1), .real(0.005), "how far the targets follow with each update"),
             .init(
                 "target_update_interval", .integer(1...1_000_000), .integer(1), "updates after which the targets follow"
@@ -45,6 +46,8 @@ public final class SAC: Learner {
     private let actingWorkspace: MultiLayerPerceptron.Workspace
     private let scratch: UnsafeMutablePointer<Float>
     private var actionGenerator: NumPyGenerator
+    private var noiseGenerator: NumPyGenerator
+    private var noise: ExplorationNoise
 
     public var steps: Int { collector.steps }
     public let totalSteps: Int
@@ -80,6 +83,9 @@ public final class SAC: Learner {
         actingWorkspace = MultiLayerPerceptron.Workspace(for: actor, capacity: batch.count)
         scratch = allocateFloats(batch.count * box.size)
         actionGenerator = RandomStream.actions.generator(seed: seed)
+        noiseGenerator = RandomStream.exploration.generator(seed: seed)
+        noise = ExplorationNoise(h, environments: batch.count, size: box.size)
+        collector.onEnd = { [unowned self] in noise.reset(environment: $0) }
     }
 
     deinit { scratch.deallocate() }
@@ -156,6 +162,8 @@ public final class SAC: Learner {
             _ = SquashedGaussian.act(
                 output + row * 2 * size, noise: scratch, count: size, action: collector.actions + row * size)
         }
+        noise.advance(generator: &noiseGenerator)
+        noise.add(to: collector.actions)
     }
 
     private func train() throws {
@@ -176,6 +184,8 @@ extension SAC {
     public func save(to writer: inout StateWriter) {
         writer.write(UInt64(updates))
         actionGenerator.save(to: &writer)
+        noiseGenerator.save(to: &writer)
+        noise.save(to: &writer)
         writer.write(actorStore)
         update.save(to: &writer)
         collector.save(to: &writer)
@@ -190,6 +200,8 @@ extension SAC {
     public func restore(from reader: inout StateReader) throws {
         updates = try reader.readCount()
         actionGenerator = try NumPyGenerator(from: &reader)
+        noiseGenerator = try NumPyGenerator(from: &reader)
+        try noise.restore(from: &reader)
         try reader.read(into: actorStore)
         try update.restore(from: &reader)
         try collector.restore(from: &reader)

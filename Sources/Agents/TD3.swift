@@ -12,7 +12,7 @@ public final class TD3: Learner {
     /// which is Stable-Baselines3's to be given and here the paper's.
     public static let schema: [Hyperparameter] =
         Hyperparameter.offPolicy(batchSize: 256, learningRate: 1e-3, trainFrequency: 1, network: [400, 300])
-        + Hyperparameter.explorationNoise + [
+        + Hyperparameter.explorationNoise(.normal) + [
             .init("tau", .real(0...1), .real(0.005), "how far the targets follow each time"),
             .init(
                 "policy_delay", .integer(1...1_000_000), .integer(2),
@@ -69,9 +69,7 @@ public final class TD3: Learner {
         scratch = allocateFloats(batch.count * box.size)
         actionGenerator = RandomStream.actions.generator(seed: seed)
         noiseGenerator = RandomStream.exploration.generator(seed: seed)
-        noise = ExplorationNoise(
-            h.optionalText("noise_type").flatMap { ExplorationNoise.Kind(rawValue: $0) },
-            deviation: h.real("noise_std"), environments: batch.count, size: box.size)
+        noise = ExplorationNoise(h, environments: batch.count, size: box.size)
         collector.onEnd = { [unowned self] in noise.reset(environment: $0) }
     }
 
@@ -128,8 +126,9 @@ public final class TD3: Learner {
         }
         let output = update.actor.forward(
             update.store.values, collector.observations, rows: collector.count, actingWorkspace)
+        collector.actions.update(from: output, count: count)
         noise.advance(generator: &noiseGenerator)
-        for index in 0..<count { collector.actions[index] = min(max(output[index] + noise.values[index], -1), 1) }
+        noise.add(to: collector.actions)
     }
 
     private func train() throws {

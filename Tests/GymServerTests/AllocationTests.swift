@@ -12,8 +12,7 @@ import Testing
 @Suite(.enabled(if: allocations_are_counted(), "the allocator is not ours to count")) struct AllocationTests {
     /// Allocations of the server's thread in each of some steps, after as many that warm up.
     private func allocations(
-        _ transport: Transport, count: Int, box: Bool, handles: Int = 1, allocating: Bool = false,
-        wantsInfo: Bool = false
+        _ transport: Transport, count: Int, box: Bool, handles: Int = 1, allocating: Bool = false
     ) throws -> [Int64] {
         var registry = EnvironmentRegistry()
         registry.register(AllocationObserver.spec) {
@@ -30,7 +29,7 @@ import Testing
         for batch in batches { try batch.reset() }
         var counts: [Int64] = []
         for _ in 0..<200 {
-            for batch in batches { try batch.step(wantsInfo: wantsInfo) }
+            for batch in batches { try batch.step() }
             counts.append(batches[0].results.observation.elements(as: Int64.self)[0])
         }
         return zip(counts.dropFirst(), counts).map { $0 - $1 }.suffix(100)
@@ -53,7 +52,6 @@ import Testing
     @Test("What does allocate is seen", arguments: Transport.allCases) func counterExamples(transport: Transport) throws
     {
         #expect(try allocations(transport, count: 1, box: false, allocating: true).allSatisfy { $0 >= 1 })
-        #expect(try allocations(transport, count: 1, box: false, wantsInfo: true).allSatisfy { $0 >= 1 })
     }
 }
 

@@ -104,7 +104,7 @@ package final class DQNUpdate: HalvedWork {
     }
 
     /// Floating-point operations of an update's matrix products, about.
-    var operations: Double {
+    package var operations: Double {
         let weights = network.layers.reduce(0.0) { $0 + Double($1.weight.count) }
         return 2 * Double(batch.size) * weights * (isDouble ? 5 : 4)
     }

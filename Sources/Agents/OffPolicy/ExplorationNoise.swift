@@ -23,6 +23,13 @@ package struct ExplorationNoise {
     /// The time that a step takes.
     private static let dt = 1e-2
 
+    /// What the hyperparameters ask for.
+    init(_ h: Hyperparameters, environments: Int, size: Int) {
+        self.init(
+            h.optionalText("noise_type").flatMap { Kind(rawValue: $0) }, deviation: h.real("noise_std"),
+            environments: environments, size: size)
+    }
+
     /// No noise where `kind` is `nil`.
     package init(_ kind: Kind?, deviation: Double, environments: Int, size: Int) {
         self.kind = kind
@@ -50,6 +57,12 @@ package struct ExplorationNoise {
     /// Forgets the past of an environment whose episode ended.
     package mutating func reset(environment: Int) {
         for index in environment * size..<(environment + 1) * size { values[index] = 0 }
+    }
+
+    /// Adds the noise to actions, which stay within −1 … 1.
+    func add(to actions: UnsafeMutablePointer<Float>) {
+        guard kind != nil else { return }
+        for index in values.indices { actions[index] = min(max(actions[index] + values[index], -1), 1) }
     }
 
     func save(to writer: inout StateWriter) { writer.write(array: values) }

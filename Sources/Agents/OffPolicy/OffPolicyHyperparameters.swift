@@ -36,12 +36,14 @@ extension Hyperparameter {
     }
 
     /// Exploration by noise that is added to the actions.
-    static let explorationNoise: [Hyperparameter] = [
-        .init(
-            "noise_type", .optional(.choice(ExplorationNoise.Kind.allCases.map(\.rawValue))), .text("normal"),
-            "noise on the actions; null: none"),
-        .init("noise_std", .real(0...10), .real(0.1), "its deviation, actions being scaled to -1 ... 1"),
-    ]
+    static func explorationNoise(_ kind: ExplorationNoise.Kind?) -> [Hyperparameter] {
+        [
+            .init(
+                "noise_type", .optional(.choice(ExplorationNoise.Kind.allCases.map(\.rawValue))),
+                kind.map { .text($0.rawValue) } ?? .none, "noise on the actions; null: none"),
+            .init("noise_std", .real(0...10), .real(0.1), "its deviation, actions being scaled to -1 ... 1"),
+        ]
+    }
 }
 
 extension Normalisation {

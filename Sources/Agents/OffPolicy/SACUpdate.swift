@@ -117,8 +117,11 @@ package final class SACUpdate: HalvedWork {
         [critic.store] + (value.map { [$0.store, $0.target] } ?? [critic.target])
     }
 
+    /// The critics' networks.
+    package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
+
     /// Floating-point operations of an update's matrix products, about.
-    var operations: Double {
+    package var operations: Double {
         let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
         return 2 * Double(batch.size) * (4 * weights(actor) + 14 * weights(critic.networks[0]))
     }

@@ -89,8 +89,11 @@ package final class TD3Update: HalvedWork {
     /// What is saved with the policy besides the actor.
     package var others: [ParameterStore] { [target, critic.store, critic.target] }
 
+    /// The critics' networks.
+    package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
+
     /// Floating-point operations of an update's matrix products, about.
-    var operations: Double {
+    package var operations: Double {
         let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
         return 2 * Double(batch.size) * (3 * weights(actor) + 9 * weights(critic.networks[0]))
     }

@@ -1,0 +1,291 @@
+import Agents
+import ArgumentParser
+import CommandLineSupport
+import GymCore
+import NeuralNetwork
+
+/// `gym-bench update`: what one update of each algorithm takes, beside its matrix products alone.
+struct UpdateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update",
+        abstract: "Times one update of each algorithm, and what its matrix products alone take on this machine.",
+        discussion: """
+            Both run on as many threads as the learner uses. share is the part of an update that its matrix products \
+            make up.
+            """)
+
+    @Option(help: "Seconds of each of the five windows whose median is reported.")
+    var seconds = 0.3
+
+    @Option(help: "Threads, 1 or 2. (default: what the learner chooses)")
+    var threads: Int?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func validate() throws {
+        guard seconds > 0, seconds <= 3600 else {
+            throw ValidationError("--seconds is \(seconds); it has to be above 0, at most 3600")
+        }
+        if let threads, !(1...2).contains(threads) {
+            throw ValidationError("--threads is \(threads); it has to be 1 or 2")
+        }
+    }
+
+    private struct Row: Encodable {
+        let algorithm: String
+        let network: String
+        let batch: Int
+        let updateMs: Double
+        let matrixProductMs: Double
+        let share: Double
+    }
+
+    /// Sizes of an update to be timed.
+    private struct Sizes {
+        let hidden: [Int]
+        let batch: Int
+        let observation: Int
+        /// Choices, or dimensions.
+        let actions: Int
+    }
+
+    func run() throws {
+        let walker = { (hidden: [Int], batch: Int) in Sizes(hidden: hidden, batch: batch, observation: 24, actions: 4) }
+        let pendulum = Sizes(hidden: [64, 64], batch: 100, observation: 3, actions: 1)
+        let cases: [(String, Sizes, (Sizes) throws -> (update: () -> Void, products: () -> Void))] = [
+            ("dqn", Sizes(hidden: [256, 256], batch: 64, observation: 4, actions: 2), dqn),
+            ("dqn", Sizes(hidden: [256, 256], batch: 128, observation: 8, actions: 4), dqn),
+            ("td3", walker([400, 300], 256), td3), ("sac", pendulum, sac), ("sac", walker([256, 256], 256), sac),
+            ("sac", walker([400, 300], 256), sac),
+        ]
+        if !json { StandardStreams.print("algorithm  network     batch  update ms  products ms  share") }
+        var rows: [Row] = []
+        for sizes in [
+            Sizes(hidden: [64, 64], batch: 256, observation: 4, actions: 2), walker([64, 64], 64),
+        ] { rows.append(report(try ppo(sizes), "ppo", sizes)) }
+        for (name, sizes, make) in cases {
+            let (update, products) = try make(sizes)
+            rows.append(report((milliseconds(update), milliseconds(products)), name, sizes))
+        }
+        if json { StandardStreams.print(try jsonText(rows)) }
+    }
+
+    private func report(_ times: (update: Double, products: Double), _ name: String, _ sizes: Sizes) -> Row {
+        let row = Row(
+            algorithm: name, network: sizes.hidden.map(String.init).joined(separator: "x"), batch: sizes.batch,
+            updateMs: times.update, matrixProductMs: times.products, share: times.products / times.update)
+        func padded(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(1, width - text.count))
+        }
+        if !json {
+            StandardStreams.print(
+                padded(row.algorithm, 11) + padded(row.network, 12) + padded("\(row.batch)", 7)
+                    + padded(format(row.updateMs, 4), 11) + padded(format(row.matrixProductMs, 4), 13)
+                    + format(row.share, 2))
+        }
+        return row
+    }
+
+    /// Updates, or their products, done in one go: as many as a learner does between steps of a typical recipe.
+    private static let together = 16
+
+    /// Milliseconds of one update, where `body` does ``together`` of them.
+    private func milliseconds(_ body: () -> Void) -> Double {
+        func window(_ length: Double) -> Double {
+            var elapsed = 0.0
+            var count = 0
+            while elapsed < length {
+                elapsed += gym_bench.seconds(body)
+                count += UpdateCommand.together
+            }
+            return elapsed / Double(count) * 1e3
+        }
+        _ = window(seconds / 2)
+        return median((0..<5).map { _ in window(seconds) })
+    }
+
+    // MARK: Off-policy updates
+
+    private func hyperparameters(_ schema: [Hyperparameter], _ sizes: Sizes) throws -> Hyperparameters {
+        var h = Hyperparameters(schema)
+        try h.set("batch_size", "\(sizes.batch)", source: "bench")
+        try h.set("net_arch", "\(sizes.hidden)", source: "bench")
+        return h
+    }
+
+    /// Random transitions, more of them than fit in the caches.
+    private func replay(_ sizes: Sizes, choices: Int?) -> ReplayBuffer {
+        let width = choices == nil ? sizes.actions : 1
+        let replay = ReplayBuffer(capacity: 100_000, observationSize: sizes.observation, actionSize: width)
+        var generator = NumPyGenerator(seed: 0)
+        for _ in 0..<replay.capacity {
+            replay.add(
+                observation: (0..<sizes.observation).map { _ in Float(generator.standardNormal()) },
+                action: (0..<width).map { _ in
+                    choices.map { Float(generator.integer(in: 0..<$0)) } ?? Float(generator.uniform(-1, 1))
+                }, reward: Float(generator.standardNormal()),
+                nextObservation: (0..<sizes.observation).map { _ in Float(generator.standardNormal()) },
+                terminated: generator.random() < 0.01, discount: 0.99)
+        }
+        return replay
+    }
+
+    /// Something that computes both halves' products of ``together`` updates as a learner runs them.
+    private func products(
+        _ sizes: Sizes, operations: Double, _ describe: (MatrixProductList, Int) -> Void
+    ) -> () -> Void {
+        final class Work: HalvedWork {
+            let lists = [MatrixProductList(), MatrixProductList()]
+            func run(stage: Int, half: Int) { lists[half].run() }
+        }
+        let work = Work()
+        describe(work.lists[0], (sizes.batch + 1) / 2)
+        describe(work.lists[1], sizes.batch / 2)
+        let runner = HalfRunner(threads: threads, operations: operations)
+        return { runner.run(work, stages: UpdateCommand.together) }
+    }
+
+    private func runner(_ operations: Double) -> HalfRunner { HalfRunner(threads: threads, operations: operations) }
+
+    private func dqn(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
+        let h = try hyperparameters(DQN.schema, sizes)
+        let update = DQNUpdate(h, choices: sizes.actions, replay: replay(sizes, choices: sizes.actions), seed: 0)
+        update.begin(
+            learningRate: 1e-4, beta: 1, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+        let operations = update.operations * Double(UpdateCommand.together)
+        let runner = runner(operations)
+        let network = update.network
+        return (
+            { runner.run(update, stages: UpdateCommand.together * DQNUpdate.stages) },
+            products(sizes, operations: operations) { list, rows in
+                for _ in 0..<2 { list.addForward(network, rows: rows) }
+                list.addBackward(network, rows: rows, gradient: true)
+            }
+        )
+    }
+
+    private func td3(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
+        let h = try hyperparameters(TD3.schema, sizes)
+        let update = TD3Update(h, replay: replay(sizes, choices: nil), seed: 0)
+        update.begin(learningRate: 1e-4, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+        let operations = update.operations * Double(UpdateCommand.together)
+        let runner = runner(operations)
+        let (actor, critic) = (update.actor, update.criticNetworks)
+        return (
+            { runner.run(update, stages: UpdateCommand.together * TD3Update.stages) },
+            // Two updates of the critics for one of the actor: the list is of two.
+            halved(
+                products(sizes, operations: operations) { list, rows in
+                    for _ in 0..<2 {
+                        list.addForward(actor, rows: rows)
+                        for network in critic + critic { list.addForward(network, rows: rows) }
+                        for network in critic { list.addBackward(network, rows: rows, gradient: true) }
+                    }
+                    list.addForward(actor, rows: rows)
+                    list.addForward(critic[0], rows: rows)
+                    list.addBackward(critic[0], rows: rows, gradient: false, inputColumns: sizes.actions)
+                    list.addBackward(actor, rows: rows, gradient: true)
+                })
+        )
+    }
+
+    private func sac(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
+        let h = try hyperparameters(SAC.schema, sizes)
+        var generator = NumPyGenerator(seed: 0)
+        let (actor, store) = SAC.actor(
+            h, inputs: sizes.observation, actions: sizes.actions, generator: &generator)
+        let update = SACUpdate(
+            h, actor: actor, store: store, replay: replay(sizes, choices: nil), seed: 0, generator: &generator)
+        update.begin(
+            updates: 0, learningRate: 1e-4, tau: 0.005, targetInterval: 1,
+            normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+        let operations = update.operations * Double(UpdateCommand.together)
+        let runner = runner(operations)
+        let critic = update.criticNetworks
+        return (
+            { runner.run(update, stages: UpdateCommand.together * SACUpdate.stages) },
+            products(sizes, operations: operations) { list, rows in
+                for _ in 0..<2 { list.addForward(actor, rows: rows) }
+                for network in critic + critic + critic { list.addForward(network, rows: rows) }
+                for network in critic {
+                    list.addBackward(network, rows: rows, gradient: true)
+                    list.addBackward(network, rows: rows, gradient: false, inputColumns: sizes.actions)
+                }
+                list.addBackward(actor, rows: rows, gradient: true)
+            }
+        )
+    }
+
+    // MARK: PPO
+
+    /// Milliseconds of a minibatch, from the difference between many epochs and few over the same rollout.
+    private func ppo(_ sizes: Sizes) throws -> (update: Double, products: Double) {
+        let minibatches = 16
+        func seconds(epochs: Int) throws -> Double {
+            var h = Hyperparameters(PPO.schema)
+            let settings = [
+                ("n_steps", "\(sizes.batch * minibatches)"), ("batch_size", "\(sizes.batch)"),
+                ("n_epochs", "\(epochs)"), ("net_arch", "\(sizes.hidden)"),
+            ]
+            for (key, value) in settings { try h.set(key, value, source: "bench") }
+            let learner = try PPO(batch: RandomBatch(sizes.observation), hyperparameters: h, seed: 0, threads: threads)
+            _ = try learner.iterate()
+            return median(try (0..<5).map { _ in try gym_bench.seconds { _ = try learner.iterate() } })
+        }
+        let (few, many) = (2, 22)
+        let update = try (seconds(epochs: many) - seconds(epochs: few)) / Double((many - few) * minibatches) * 1e3
+        var layout = ParameterLayout()
+        let networks = [sizes.actions, 1].map {
+            MultiLayerPerceptron(
+                "net", sizes: [sizes.observation] + sizes.hidden + [$0], activation: .tanh, layout: &layout)
+        }
+        // One thread has the actor, the other the critic.
+        let lists = networks.map { network in
+            let list = MatrixProductList()
+            list.addForward(network, rows: sizes.batch)
+            list.addBackward(network, rows: sizes.batch, gradient: true)
+            return list
+        }
+        let each = lists.map { list in
+            milliseconds { for _ in 0..<UpdateCommand.together { list.run() } }
+        }
+        return (update, threads == 1 ? each[0] + each[1] : max(each[0], each[1]))
+    }
+}
+
+/// A benchmark of a pair, as the time of one.
+private func halved(_ pair: @escaping () -> Void) -> () -> Void {
+    var isSecond = false
+    return {
+        // Every other call does the work of two.
+        if !isSecond { pair() }
+        isSecond.toggle()
+    }
+}
+
+/// One environment of random observations that costs nothing to step.
+private final class RandomBatch: EnvironmentBatch {
+    let count = 1
+    let observationSpace: Space
+    let actionSpace = Space.discrete(count: 4)
+    let actions: BatchBuffer
+    let results: StepBuffers
+    private var generator = NumPyGenerator(seed: 1)
+
+    init(_ observation: Int) {
+        observationSpace = .box(Box(low: Float(-10), high: Float(10), shape: [observation]))
+        actions = BatchBuffer(space: actionSpace, count: 1)
+        results = StepBuffers(observationSpace: observationSpace, count: 1)
+    }
+
+    func startEpisodes(seeds: [UInt64]) throws {}
+    func sendActions() throws {}
+
+    func receiveResults() throws {
+        let observation = results.observation.elements(as: Float.self)
+        for index in observation.indices { observation[index] = Float(generator.uniform(-1, 1)) }
+        results.rewards[0] = generator.random()
+        results.truncated[0] = 0
+    }
+}

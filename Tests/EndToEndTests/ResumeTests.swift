@@ -94,6 +94,21 @@ import Testing
         #expect(none.status == 2 && none.errors.contains("is no run's folder"))
     }
 
+    /// A step size that drives the weights out of the finite numbers: the run stops, and names what to go back to.
+    @Test func aRunThatDivergesNamesTheCheckpointBefore() throws {
+        let agent = try Agent()
+        let settings = [
+            "learning_rate=1", "max_grad_norm=null", "activation_fn=relu", "gamma=1", "use_sde=false", "eval_freq=0",
+        ]
+        let command = "ppo Pendulum-v1 --quiet " + settings.map { "--set \($0)" }.joined(separator: " ")
+        let (process, summary) = try agent.train(command, run: "run")
+        #expect(process.status == 1 && summary == nil)
+        #expect(process.errors.contains("is not a finite number at step "), "\(process.errors)")
+        let line = try #require(process.errors.split(separator: "\n").last)
+        #expect(line.hasPrefix("the newest checkpoint before it: "), "\(process.errors)")
+        #expect(FileManager.default.fileExists(atPath: String(line.split(separator: " ").last ?? "")))
+    }
+
     @Test func aFolderInUseIsRefused() throws {
         let agent = try Agent()
         let running = try Agent.program.start(

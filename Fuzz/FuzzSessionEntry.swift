@@ -12,23 +12,35 @@ private let session: FuzzSession = {
     }
 }()
 
-/// Writes the inputs to begin with into the folder that the environment names.
-@_cdecl("LLVMFuzzerInitialize")
-public func initializeFuzzer(_ count: UnsafeMutableRawPointer, _ arguments: UnsafeMutableRawPointer) -> CInt {
-    guard let folder = ProcessInfo.processInfo.environment["FUZZ_SEEDS"] else { return 0 }
-    do {
-        for (index, seed) in try FuzzSession.seeds().enumerated() {
-            try Data(seed).write(to: URL(fileURLWithPath: folder).appendingPathComponent("seed-\(index)"))
+@_silgen_name("LLVMFuzzerRunDriver")
+private func runFuzzer(
+    _ count: UnsafeMutablePointer<CInt>,
+    _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
+    _ input: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
+/// The program's start: the package manager names it so for a target called gym-fuzz. Writes the inputs to begin with
+/// into the folder that the environment names, and lets libFuzzer take over.
+@_cdecl("gym_fuzz_main")
+public func start(
+    _ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> CInt {
+    if let folder = ProcessInfo.processInfo.environment["FUZZ_SEEDS"] {
+        do {
+            for (index, seed) in try FuzzSession.seeds().enumerated() {
+                try Data(seed).write(to: URL(fileURLWithPath: folder).appendingPathComponent("seed-\(index)"))
+            }
+        } catch {
+            fatalError("the seeds cannot be written to \(folder): \(error)")
         }
-    } catch {
-        fatalError("the seeds cannot be written to \(folder): \(error)")
     }
-    return 0
+    var count = count
+    var arguments = arguments
+    return runFuzzer(&count, &arguments) { bytes, count in fuzzOneInput(bytes, count) }
 }
 
 /// Serves one connection on which the input comes.
-@_cdecl("LLVMFuzzerTestOneInput")
-public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+private func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     do {
         try session.run(UnsafeRawBufferPointer(start: bytes, count: count))
     } catch {

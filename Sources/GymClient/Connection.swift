@@ -269,11 +269,16 @@ public final class Connection {
         }
     }
 
+    /// - Throws: ``GymError/connectionLost(reason:)`` when it is known that the connection is over.
+    func requireOpen() throws {
+        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+    }
+
     /// Finds out whether the server has gone, without waiting: for those who wait on something other than the socket.
     ///
     /// - Throws: ``GymError`` when it has.
     func checkAlive() throws {
-        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+        try requireOpen()
         guard socket.peerHasClosed else { return }
         // What it said before it closed explains more. The end of the stream throws.
         while true { try readFrame() }

@@ -126,6 +126,7 @@ public final class RemoteVectorEnvironment {
         if isClosed { throw GymError.closed }
         precondition(!isStepPending, "a step of this batch is already under way; receive it first")
         if let memory {
+            try connection.requireOpen()
             sequence &+= 1
             memory.wantsInfo = wantsInfo
             memory.request.ring(sequence)
@@ -146,11 +147,11 @@ public final class RemoteVectorEnvironment {
     }
 
     private func waitForSharedResults(in memory: SharedMemory) throws {
-        let previous = sequence &- 1
-        while memory.response.wait(whileShowing: previous, seconds: RemoteVectorEnvironment.livenessInterval)
-            == previous
-        {
-            try connection.checkAlive()
+        var shown = memory.response.value
+        while shown != sequence {
+            let now = memory.response.wait(whileShowing: shown, seconds: RemoteVectorEnvironment.livenessInterval)
+            if now == shown { try connection.checkAlive() }
+            shown = now
         }
         let status = memory.status
         switch status {

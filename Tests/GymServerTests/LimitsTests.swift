@@ -150,32 +150,4 @@ import Testing
         guard case .step = try waiting.response().message else { Issue.record("no step"); return }
         try working.ping()
     }
-
-    @Test("Descriptors run out: whoever connects is told, whoever is connected goes on") func descriptors() throws {
-        let running = try RunningServer()
-        let witness = try running.connect()
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        let usual = limit
-        // What other tests open meanwhile would fail as well: the rest is used up for a moment only.
-        var raws: [RawConnection] = []
-        limit.rlim_cur = rlim_t(try openDescriptors() + 40)
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        defer { var usual = usual; setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &usual) }
-        var refused: WireError?
-        for _ in 0..<100 where refused == nil {
-            guard let raw = try? RawConnection(path: running.path) else { break }
-            raws.append(raw)
-            usleep(2_000)
-            guard (try? raw.send(.hello(Hello()))) != nil, let answer = try? raw.response() else { continue }
-            if case .error(let error) = answer.message { refused = error }
-        }
-        #expect(refused == nil || refused?.code == .tooManyConnections)
-        try witness.ping()
-        raws = []
-        limit.rlim_cur = usual.rlim_cur
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        #expect(running.waits { $0.connections == 1 })
-        try running.connect().ping()
-    }
 }

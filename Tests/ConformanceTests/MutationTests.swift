@@ -56,6 +56,9 @@ struct MutationTests {
         )
     }
 
+    /// The largest frame that the server takes.
+    static let maxFrameBytes = 4 << 20
+
     // MARK: Running
 
     private static func server(
@@ -71,7 +74,7 @@ struct MutationTests {
             configuration.limits.maxHandles = 16
             configuration.limits.maxEnvironments = 6000
             configuration.limits.maxPendingRequests = 32
-            configuration.limits.maxFrameBytes = 4 << 20
+            configuration.limits.maxFrameBytes = maxFrameBytes
         }
     }
 

@@ -2,7 +2,7 @@ import GymCore
 
 /// Fails for shapes that no environment has: what a server says is input from outside.
 private func requireReasonable(_ shape: [Int], _ what: String) throws {
-    let most = 1 << 32
+    let most = 1 << 26
     var product = 1
     for extent in shape {
         let (next, overflow) = product.multipliedReportingOverflow(by: max(extent, 1))
@@ -114,13 +114,13 @@ extension Space {
         return switch self {
         case .box(let box): zip(box.low.doubles, box.high.doubles).allSatisfy { $0 <= $1 }
         case .discrete(let count, let start): isSound(count, start)
-        case .multiDiscrete(let counts, let starts, _): zip(counts, starts).allSatisfy(isSound)
+        case .multiDiscrete(let counts, let starts, _): zip(counts, starts).allSatisfy { isSound($0, $1) }
         case .text(let shortest, let longest, let characters):
             shortest <= longest && (longest == 0 || !characters.isEmpty)
         case .graph(let node, let edge):
-            [node, edge].allSatisfy { space in
+            ([node] + (edge.map { [$0] } ?? [])).allSatisfy { space in
                 switch space {
-                case nil, .box, .discrete: true
+                case .box, .discrete: true
                 default: false
                 }
             }

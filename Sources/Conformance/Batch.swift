@@ -327,11 +327,10 @@ extension Client {
         _ id: String, count: Int = 1, options: [(String, Message.Value)] = [], autoreset: Autoreset? = nil,
         limit: Int? = nil, extra: [(String, Message.Value)] = []
     ) throws -> Batch {
-        try Batch(
-            call(
-                "make",
-                Client.makeFields(
-                    id, count: count, options: options, autoreset: autoreset, limit: limit, extra: extra)),
-            client: self)
+        let fields = Client.makeFields(
+            id, count: count, options: options, autoreset: autoreset, limit: limit, extra: extra)
+        let batch = try Batch(call("make", fields), client: self)
+        try expect(batch.count, max(count, 1), "num_envs of the answer to make (M5)")
+        return batch
     }
 }

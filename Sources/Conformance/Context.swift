@@ -41,8 +41,18 @@ package final class Context: @unchecked Sendable {
         client.raw.close()
     }
 
-    /// A limit that the server announces.
-    func limit(_ name: String) -> Int { hello.message("limits")?.integer(name) ?? 0 }
+    /// A limit that the server announces; at most what fits 32 bits, since none is tested beyond.
+    func limit(_ name: String) -> Int { min(hello.message("limits")?.integer(name) ?? 0, Int(UInt32.max)) }
+
+    /// The same, to be reached by a check.
+    ///
+    /// - Throws: ``Skip`` when that would take too long.
+    func reachableLimit(_ name: String) throws -> Int {
+        let limit = limit(name)
+        let most = 5000
+        if limit > most { throw Skip(reason: "\(name) is \(limit); more than \(most) are not tried") }
+        return limit
+    }
 
     /// A connection without hello.
     func connectRaw() throws -> RawConnection {

@@ -113,7 +113,7 @@ final class SharedBatch {
         for (name, region, dtype, shape) in try regions() {
             guard let region else { throw CheckFailure(what: "\(name) (S3)", expected: "a region", got: "none") }
             try expect(region.number("dtype"), UInt64(dtype.rawValue), "\(name): dtype (S3)")
-            try expect(region.numbers("shape").map { Int($0) }, shape, "\(name): shape (S3)")
+            try expect(region.numbers("shape"), shape.map(UInt64.init), "\(name): shape (S3)")
             try place(name, region.integer("offset"), Tensor.count(of: shape) * dtype.size)
         }
     }

@@ -1,5 +1,17 @@
 import GymCore
 
+/// Fails for shapes that no environment has: what a server says is input from outside.
+private func requireReasonable(_ shape: [Int], _ what: String) throws {
+    let most = 1 << 26
+    var product = 1
+    for extent in shape {
+        let (next, overflow) = product.multipliedReportingOverflow(by: max(extent, 1))
+        try require(
+            !overflow && next <= most, "\(what): shape", expected: "at most \(most) elements", got: "\(shape)")
+        product = next
+    }
+}
+
 /// A member of a space, to tell it from a field's value.
 typealias Member = GymCore.Value
 
@@ -12,7 +24,8 @@ extension Tensor {
         }
         let shape = message.numbers("shape").map { Int(clamping: $0) }
         let data = message.bytes("data")
-        let count = shape.reduce(dtype.size) { $0.multipliedReportingOverflow(by: $1).partialValue }
+        try requireReasonable(shape, what)
+        let count = shape.reduce(dtype.size, *)
         try require(
             data.count == count, "\(what): bytes of a \(dtype.name) tensor of shape \(shape) (T1)",
             expected: "\(count)", got: "\(data.count)")
@@ -44,7 +57,9 @@ extension Space {
             throw CheckFailure(what: what, expected: "a space", got: "nothing")
         }
         let shape =
-            ["box", "multi_discrete", "multi_binary"].contains(kind) ? part.numbers("shape").map { Int($0) } : []
+            ["box", "multi_discrete", "multi_binary"].contains(kind)
+            ? part.numbers("shape").map { Int(clamping: $0) } : []
+        try requireReasonable(shape, what)
         func signed(_ field: String) -> [Int] { part.numbers(field).map { Int(Int64(bitPattern: $0)) } }
         switch kind {
         case "box":
@@ -89,6 +104,28 @@ extension Space {
         case "one_of":
             self = .oneOf(try part.messages("spaces").enumerated().map { try Space($1, "\(what)/\($0)") })
         default: throw CheckFailure(what: what, expected: "a space of this version", got: kind)
+        }
+        try require(hasMembers, what, expected: "a space that can have members", got: "\(kind): \(part)")
+    }
+
+    /// Whether a member can be drawn: bounds in order, numbers that do not overflow, something to choose from.
+    private var hasMembers: Bool {
+        func isSound(_ count: Int, _ start: Int) -> Bool { !start.addingReportingOverflow(count).overflow }
+        return switch self {
+        case .box(let box): zip(box.low.doubles, box.high.doubles).allSatisfy { $0 <= $1 }
+        case .discrete(let count, let start): isSound(count, start)
+        case .multiDiscrete(let counts, let starts, _): zip(counts, starts).allSatisfy { isSound($0, $1) }
+        case .text(let shortest, let longest, let characters):
+            shortest <= longest && (longest == 0 || !characters.isEmpty)
+        case .graph(let node, let edge):
+            ([node] + (edge.map { [$0] } ?? [])).allSatisfy { space in
+                switch space {
+                case .box, .discrete: true
+                default: false
+                }
+            }
+        case .oneOf(let spaces): !spaces.isEmpty
+        default: true
         }
     }
 

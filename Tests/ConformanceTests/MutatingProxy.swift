@@ -139,7 +139,8 @@ private final class Relay: @unchecked Sendable {
     private let mutation: Mutation
     private let link = Link()
     private let lock = NSLock()
-    private static let largestFrame = 80 << 20
+    /// What the server behind it takes; a longer one it has to hear of at once.
+    private static let largestFrame = MutationTests.maxFrameBytes
 
     init(client: Conformance.RawConnection, server: Conformance.RawConnection, mutation: Mutation) {
         self.client = client

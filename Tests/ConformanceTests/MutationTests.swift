@@ -8,8 +8,13 @@ import ServerTestSupport
 import TestSupport
 import Testing
 
+/// Whether the mutants are to be tried, and their table written.
+private let mutantsAreWanted = ProcessInfo.processInfo.environment["GYM_WRITE_MUTANTS"] != nil
+
 /// The suite itself under test: servers that are wrong in one way each are found out, one that is right passes.
-@Suite("Mutation", .serialized)
+///
+/// Run by scripts/conformance-mutants.
+@Suite("Mutation", .serialized, .enabled(if: mutantsAreWanted, "scripts/conformance-mutants runs them"))
 struct MutationTests {
     /// Mutants that are tried at a time: they wait more than they work.
     private static let atATime = 6
@@ -46,15 +51,11 @@ struct MutationTests {
         }
         let table = MutationTests.table(results)
         let path = Fixtures.repository.appendingPathComponent("docs/conformance-mutants.md")
-        if ProcessInfo.processInfo.environment["GYM_WRITE_MUTANTS"] != nil {
-            try table.write(to: path, atomically: true, encoding: .utf8)
-        }
-        // Which checks fail beside the named one may depend on timing; mutants and their checks do not.
-        let written = MutationTests.firstColumns(try String(contentsOf: path, encoding: .utf8))
-        #expect(
-            written == MutationTests.firstColumns(table), "docs/conformance-mutants.md: run scripts/conformance-mutants"
-        )
+        try table.write(to: path, atomically: true, encoding: .utf8)
     }
+
+    /// The largest frame that the server takes.
+    static let maxFrameBytes = 4 << 20
 
     // MARK: Running
 
@@ -71,7 +72,7 @@ struct MutationTests {
             configuration.limits.maxHandles = 16
             configuration.limits.maxEnvironments = 6000
             configuration.limits.maxPendingRequests = 32
-            configuration.limits.maxFrameBytes = 4 << 20
+            configuration.limits.maxFrameBytes = maxFrameBytes
         }
     }
 
@@ -147,11 +148,5 @@ struct MutationTests {
                     + "| \(failed.count) | \(shown) |")
         }
         return lines.joined(separator: "\n") + "\n"
-    }
-
-    private static func firstColumns(_ table: String) -> [String] {
-        table.split(separator: "\n").filter { $0.hasPrefix("| `") }.map {
-            $0.split(separator: "|").prefix(4).joined(separator: "|")
-        }
     }
 }

@@ -47,7 +47,7 @@ private func addBrokenFrameChecks(to list: inout CheckList) {
     list.add("robustness.large-frame", .robustness, ["F5", "F6"]) { context in
         let client = try context.connect()
         var ping = client.request("ping")
-        let size = min(1 << 20, context.limit("max_frame_bytes") - 64)
+        let size = max(min(1 << 20, context.limit("max_frame_bytes") - 64), 0)
         ping.fields.append((number: 3000, value: .bytes([UInt8](repeating: 7, count: size))))
         try client.send(bytes: RawConnection.frame(ping.encoded))
         try client.answer("ping", to: ping.number("id"))
@@ -189,14 +189,14 @@ private func addBrokenMessageChecks(to list: inout CheckList) {
 private func addLimitChecks(to list: inout CheckList) {
     list.add("limit.handles", .robustness, ["L3", "L8", "M32"]) { context in
         let client = try context.connect()
-        let limit = context.limit("max_handles")
+        let limit = try context.reachableLimit("max_handles")
         var batches: [Batch] = []
         for _ in 0..<min(limit, context.limit("max_environments")) {
             batches.append(try client.make(context.environments[0]))
         }
         try client.expectError(
             .limitExceeded, "make", Client.makeFields(context.environments[0]), "handle \(limit + 1) of \(limit)")
-        try batches[0].call("close")
+        try batches.first?.call("close")
         try client.make(context.environments[0]).reset(seeds: [1])
         try client.expectError(.limitExceeded, "make", Client.makeFields(context.environments[0]))
         try context.connect().make(context.environments[0]).reset(seeds: [1])
@@ -214,7 +214,7 @@ private func addLimitChecks(to list: inout CheckList) {
         try batch.reset(seeds: [1])
     }
     list.add("limit.connections", .robustness, ["L7", "C4"]) { context in
-        let limit = context.limit("max_connections")
+        let limit = try context.reachableLimit("max_connections")
         var files = rlimit()
         getrlimit(__rlimit_resource_t(UInt32(7)), &files)
         files.rlim_cur = files.rlim_max
@@ -227,7 +227,7 @@ private func addLimitChecks(to list: inout CheckList) {
         let error = try last.receiveError(.tooManyConnections, id: 0, "connection \(limit + 1) of \(limit)")
         try require(!error.text("message").isEmpty, "the message", expected: "an explanation", got: "none")
         try last.expectEnd("after TOO_MANY_CONNECTIONS")
-        try clients[0].greet()
+        try clients.first?.greet()
         for client in clients { client.raw.close() }
         try expectEventually("a new connection after all others were closed", expected: "a hello") {
             (try? context.connect()) != nil
@@ -237,7 +237,7 @@ private func addLimitChecks(to list: inout CheckList) {
         let client = try context.connect()
         let batch = try client.make(slow)
         try batch.reset(seeds: [1])
-        let limit = context.limit("max_pending_requests")
+        let limit = try context.reachableLimit("max_pending_requests")
         var waiting: Set<UInt64> = [
             try client.send("step", batch.stepFields([.integer(400)]), handle: batch.handle)
         ]
@@ -361,7 +361,7 @@ private func addNeighbourChecks(to list: inout CheckList) {
     }
     list.add("neighbour.made-and-closed", .robustness, ["M32", "L3"]) { context in
         let client = try context.connect()
-        for _ in 0..<(context.limit("max_handles") + 20) {
+        for _ in 0..<(min(context.limit("max_handles"), 1000) + 20) {
             try client.make(context.environments[0]).call("close")
         }
         try client.make(context.environments[0]).reset(seeds: [1])

@@ -47,7 +47,7 @@ func addStepChecks(to list: inout CheckList) {
     list.add("step.action-shape", .core, ["M19"]) { context in
         try expectBadActions(context) { batch, good in
             guard let tensor = good[0].message("tensor") else { return [] }
-            let shape = tensor.numbers("shape").map { Int($0) }
+            let shape = tensor.numbers("shape").map { Int(clamping: $0) }
             let shapes = [[], [1] + shape, shape + [1], [shape[0] + 1] + shape.dropFirst(), [0] + shape.dropFirst()]
             return shapes.map { other in
                 var changed = tensor

@@ -107,7 +107,13 @@ let package = Package(
             dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
             path: "Tests/ServerTestSupport", swiftSettings: strict),
         tests("GymProtocolTests", ["GymCore", "GymProtocol"]),
-        tests("GymServerTests", ["GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        tests(
+            "GymServerTests",
+            ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+        tests(
+            "ConformanceTests",
+            ["Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer", "ServerTestSupport"]),
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
@@ -116,3 +122,11 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzer has a main function of its own, that of libFuzzer: scripts/fuzz asks for it.
+if Context.environment["SWIFT_GYM_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "gym-fuzz", dependencies: ["ServerTestSupport"], path: "Fuzz", exclude: ["corpus"],
+            swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}

@@ -80,7 +80,8 @@ public struct RunFolderError: Error, CustomStringConvertible {
     public init(_ description: String) { self.description = description }
 }
 
-/// The folder that a run writes: `config.yaml`, `progress.csv`, `policy.safetensors`, `summary.json`.
+/// The folder that a run writes: `config.yaml`, `progress.csv`, `tensorboard/`, `checkpoints/`, `best/`,
+/// `policy.safetensors`, `summary.json`.
 public final class RunFolder {
     /// The version that `config.yaml` names.
     public static let version = "0.1.0"
@@ -88,6 +89,9 @@ public final class RunFolder {
     /// The folder.
     public let url: URL
     private var progress: ProgressFile?
+    private var events: TensorBoardFile?
+    /// The step that the run goes on at; `nil` when it starts from its beginning.
+    private var resumedStep: Int?
     private var lockDescriptor: Int32 = -1
 
     /// A folder that was written before.
@@ -165,16 +169,19 @@ public final class RunFolder {
         try write(Array((lines.joined(separator: "\n") + "\n").utf8), to: "config.yaml")
     }
 
-    /// Adds a row to `progress.csv`; the first row decides the columns.
-    public func log(_ metrics: Metrics) throws {
+    /// Adds a row to `progress.csv`, whose columns the first row decides, and to the events in `tensorboard/`.
+    public func log(_ metrics: Metrics, step: Int) throws {
         if progress == nil {
             progress = try ProgressFile(creating: path("progress.csv"), columns: metrics.values.map(\.name))
         }
         try progress!.log(metrics)
+        if events == nil { events = try TensorBoardFile(in: path("tensorboard"), continuingAt: resumedStep) }
+        try events!.log(metrics, step: step)
     }
 
     /// Goes on with the `progress.csv` of a run at a step: rows after its first `length` bytes are taken away.
     public func continueProgress(length: Int, step: Int) throws {
+        resumedStep = step
         progress = length > 0 ? try ProgressFile(continuing: path("progress.csv"), length: length) : nil
     }
 

@@ -27,6 +27,8 @@ public final class Connection {
     private var nextID: UInt64 = 1
     /// Answers that will come. There are few, and they come mostly in order.
     private var awaited: [Awaited] = []
+    /// Batches that step in shared memory, by handle. What the server has to say of their steps comes with id 0.
+    private var sharedBatches: [UInt32: Unmanaged<RemoteVectorEnvironment>] = [:]
     /// The answer that somebody waits for in ``exchange(_:handle:)``.
     private var answer: (id: UInt64, message: Response)?
     /// Why nothing more will come.
@@ -185,10 +187,9 @@ public final class Connection {
         _ = try send(request, handle: handle, taker: .environment(.passUnretained(environment)))
     }
 
-    /// Has the next frame about a step of this handle in shared memory handed to the batch.
-    func awaitSharedStep(of environment: RemoteVectorEnvironment, handle: UInt32) {
-        awaited.append(
-            Awaited(id: Connection.sharedStepKey(handle), taker: .environment(.passUnretained(environment))))
+    /// Has frames about steps of this handle in shared memory handed to the batch, until it is abandoned.
+    func registerShared(_ environment: RemoteVectorEnvironment, handle: UInt32) {
+        sharedBatches[handle] = .passUnretained(environment)
     }
 
     /// The batch goes: what still comes for it is for nobody. Its handle is closed without waiting for the answer.
@@ -200,6 +201,7 @@ public final class Connection {
                 awaited[index].taker = .nobody
             }
         }
+        sharedBatches[handle] = nil
         if !isClosed { _ = try? send(.close, handle: handle, taker: .nobody) }
     }
 
@@ -224,10 +226,6 @@ public final class Connection {
         return id
     }
 
-    /// Steps in shared memory are not requests: what the server has to say of them comes with id 0 and their handle.
-    /// Here they are kept under a number that no request reaches.
-    private static func sharedStepKey(_ handle: UInt32) -> UInt64 { UInt64.max - UInt64(handle) }
-
     /// Reads one frame and hands it to whoever awaits it.
     func readFrame() throws {
         if let lossReason { throw GymError.connectionLost(reason: lossReason) }
@@ -245,10 +243,11 @@ public final class Connection {
         switch frame.kind {
         case .response:
             let response = try decoded { try decoder.decode(frame.body) }
-            let isSharedStep = response.id == 0 && response.handle != 0
-            let key = isSharedStep ? Connection.sharedStepKey(response.handle) : response.id
             if case .error(let error) = response.message, error.isFatal { lossReason = error.message }
-            if let index = awaited.firstIndex(where: { $0.id == key }) {
+            if response.id == 0 && response.handle != 0 {
+                // A step in shared memory. Handles are not used again: one that is not here was abandoned in a step.
+                sharedBatches[response.handle]?.takeUnretainedValue().take(response)
+            } else if let index = awaited.firstIndex(where: { $0.id == response.id }) {
                 switch awaited.remove(at: index).taker {
                 case .caller: answer = (response.id, response.message)
                 case .environment(let taker): taker.takeUnretainedValue().take(response)
@@ -270,11 +269,16 @@ public final class Connection {
         }
     }
 
+    /// - Throws: ``GymError/connectionLost(reason:)`` when it is known that the connection is over.
+    func requireOpen() throws {
+        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+    }
+
     /// Finds out whether the server has gone, without waiting: for those who wait on something other than the socket.
     ///
     /// - Throws: ``GymError`` when it has.
     func checkAlive() throws {
-        if let lossReason { throw GymError.connectionLost(reason: lossReason) }
+        try requireOpen()
         guard socket.peerHasClosed else { return }
         // What it said before it closed explains more. The end of the stream throws.
         while true { try readFrame() }

@@ -42,7 +42,10 @@ public final class RemoteVectorEnvironment {
     /// Where results go that come by socket: those of resets, with shared memory too.
     private let ownBuffers: StepBuffers
     private var sequence: UInt32 = 0
+    /// A step was sent and not received yet.
     private var isStepPending = false
+    /// Its answer is still to come. Whoever reads from the connection may take it, before the step is received.
+    private var awaitsAnswer = false
     private var pendingError: GymError?
     private var isClosed = false
 
@@ -68,6 +71,7 @@ public final class RemoteVectorEnvironment {
             } ?? []
         ownBuffers = StepBuffers(observationSpace: observationSpace, count: made.count)
         results = ownBuffers
+        if memory != nil { connection.registerShared(self, handle: handle) }
     }
 
     deinit { connection.abandon(self, handle: handle, isClosed: isClosed) }
@@ -122,6 +126,7 @@ public final class RemoteVectorEnvironment {
         if isClosed { throw GymError.closed }
         precondition(!isStepPending, "a step of this batch is already under way; receive it first")
         if let memory {
+            try connection.requireOpen()
             sequence &+= 1
             memory.wantsInfo = wantsInfo
             memory.request.ring(sequence)
@@ -129,38 +134,34 @@ public final class RemoteVectorEnvironment {
             try connection.send(.step(actions, wantsInfo: wantsInfo), of: self, handle: handle)
         }
         isStepPending = true
+        awaitsAnswer = true
     }
 
     /// Waits for the results of the step that ``sendStep(wantsInfo:)`` began.
     public func receiveStep() throws {
         precondition(isStepPending, "no step of this batch is under way; send one first")
-        do {
-            if let memory { try waitForSharedResults(in: memory) }
-            while isStepPending { try connection.readFrame() }
-        } catch {
-            isStepPending = false
-            throw error
-        }
+        isStepPending = false
+        if let memory { try waitForSharedResults(in: memory) }
+        while awaitsAnswer { try connection.readFrame() }
         try throwPending()
     }
 
     private func waitForSharedResults(in memory: SharedMemory) throws {
-        let previous = sequence &- 1
-        while memory.response.wait(whileShowing: previous, seconds: RemoteVectorEnvironment.livenessInterval)
-            == previous
-        {
-            try connection.checkAlive()
+        var shown = memory.response.value
+        while shown != sequence {
+            let now = memory.response.wait(whileShowing: shown, seconds: RemoteVectorEnvironment.livenessInterval)
+            if now == shown { try connection.checkAlive() }
+            shown = now
         }
         let status = memory.status
         switch status {
         case .done:
             results = sharedSets[Int(sequence &- 1) & 1]
-            info = []
-            finalInfo = []
-            isStepPending = false
-        case .frameFollows, .failed:
-            if status == .frameFollows { results = sharedSets[Int(sequence &- 1) & 1] }
-            connection.awaitSharedStep(of: self, handle: handle)
+            if !info.isEmpty { info = [] }
+            if !finalInfo.isEmpty { finalInfo = [] }
+            awaitsAnswer = false
+        case .frameFollows: results = sharedSets[Int(sequence &- 1) & 1]
+        case .failed: break
         case .closed:
             isClosed = true
             try connection.checkAlive()
@@ -171,7 +172,7 @@ public final class RemoteVectorEnvironment {
     /// Takes the answer to a step, or what follows a step in shared memory. What is wrong with it is for whoever
     /// receives the step, who need not be the one who reads now.
     func take(_ response: ReceivedResponse) {
-        isStepPending = false
+        awaitsAnswer = false
         do {
             switch response.message {
             case .step(let step):

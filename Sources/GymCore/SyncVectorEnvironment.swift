@@ -296,6 +296,10 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
 
     @inlinable
     public func render(row: Int, mode: String) throws -> Rendering {
+        guard spec.renderModes.contains(mode) else {
+            let modes = spec.renderModes.isEmpty ? "none" : spec.renderModes.joined(separator: ", ")
+            throw StateError("\(spec.id) has no render mode '\(mode)'; it has: \(modes)")
+        }
         guard var environment = slots[row].environment as? any RenderableEnvironment else {
             throw StateError("\(spec.id) cannot be rendered")
         }

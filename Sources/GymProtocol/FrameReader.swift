@@ -59,6 +59,7 @@ public final class FrameReader {
     private var end = 0
 
     private static let initialCapacity = 8 << 10
+    private static let roundingMask = 4095
     /// What is kept between frames; a connection that once sent a large frame does not hold its memory for ever.
     private static let keptCapacity = 1 << 20
 
@@ -126,7 +127,10 @@ public final class FrameReader {
             end -= start
             start = 0
         }
-        if end == buffer.count { resize(to: min(max(count, buffer.count + 1), 2 * buffer.count)) }
+        guard end == buffer.count else { return }
+        // Rounded up: frames of one kind differ by a few bytes, as request ids grow, and should all fit.
+        let enough = (max(count, buffer.count + 1) + FrameReader.roundingMask) & ~FrameReader.roundingMask
+        resize(to: min(enough, 2 * buffer.count))
     }
 
     private func resize(to capacity: Int) {

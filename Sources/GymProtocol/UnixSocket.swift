@@ -51,6 +51,12 @@ public final class UnixSocket: Sendable {
         return UnixSocket(owning: accepted)
     }
 
+    /// Whether a connection waits to be accepted, or bytes to be received, within the given time.
+    public func isReadable(within seconds: Double) -> Bool {
+        var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&poller, 1, Int32(seconds * 1000)) > 0
+    }
+
     /// Ends both directions; whoever waits on either end wakes.
     public func shutdown() { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
 

@@ -54,6 +54,8 @@ public final class Server: @unchecked Sendable {
     /// A descriptor kept in reserve: given up for a moment when there are no more, to tell a client so.
     private let reserve: Mutex<Int32>
 
+    /// Seconds to wait for a connection before looking whether there are descriptors again.
+    private static let exhaustionSeconds = 0.05
     /// Seconds that connections have to finish what they do when the server ends.
     private static let graceSeconds = 5.0
     /// Further seconds that they have once their sockets are gone. An environment that never comes back from a step must
@@ -105,14 +107,22 @@ public final class Server: @unchecked Sendable {
 
     // MARK: Connections
 
+    /// Serves one connection that came from elsewhere, such as one end of a pair; returns when it is over.
+    public func serve(_ socket: UnixSocket) {
+        let id = counters.connections.add(1, ordering: .relaxed).newValue
+        let session = Session(socket, id: id, server: self)
+        state.withLock { $0.sessions[id] = session }
+        session.run()
+        remove(id)
+    }
+
     private func admit(_ socket: UnixSocket) throws {
-        counters.connections.add(1, ordering: .relaxed)
+        let id = counters.connections.add(1, ordering: .relaxed).newValue
         let user = socket.peerUser
         guard let user, configuration.allowedUsers.contains(user) else {
             configuration.logger.warning("refused a connection", metadata: ["user": "\(user.map(Int.init) ?? -1)"])
             return turnAway(socket, WireError(.unauthorized, "this server is not for user \(user.map(Int.init) ?? -1)"))
         }
-        let id = counters.connections.load(ordering: .relaxed)
         let session = Session(socket, id: id, server: self)
         let isAdmitted = state.withLock { state in
             guard !state.isStopping, state.sessions.count < configuration.limits.maxConnections else { return false }
@@ -149,6 +159,8 @@ public final class Server: @unchecked Sendable {
 
     /// There are no descriptors left: gives up the reserve to take one connection and tell it so.
     private func turnAwayOne() {
+        // The system says so even when nobody connects. Whoever does later may find descriptors again.
+        guard listener.isReadable(within: Server.exhaustionSeconds) else { return }
         configuration.logger.error("no descriptors left for another connection")
         let hadReserve = reserve.withLock { descriptor in
             guard descriptor >= 0 else { return false }

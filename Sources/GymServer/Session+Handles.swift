@@ -153,17 +153,14 @@ extension Session {
         nonisolated(unsafe) let decoder = RequestDecoder()
         return try HandleThread { [unowned self] work in
             let start = monotonicSeconds()
-            defer {
-                pendingRequests.subtract(1, ordering: .releasing)
-                noteDuration(since: start, of: handle)
-            }
+            defer { noteDuration(since: start, of: handle) }
             switch work {
             case .request(let request, let envelope): answering(envelope) { try perform(request, handle, envelope) }
             case .frame(let body):
                 body.withUnsafeBytes { bytes in
                     defer { decoder.release() }
                     // It was decoded before, by the session, to see whose it is.
-                    guard let request = try? decoder.decode(bytes) else { return }
+                    guard let request = try? decoder.decode(bytes) else { preconditionFailure("it was decoded once") }
                     answering(request.envelope) {
                         try perform(try checked(request.message, handle), handle, request.envelope)
                     }
@@ -172,16 +169,26 @@ extension Session {
         }
     }
 
-    /// Does something on a handle's thread, and answers with the error when it fails.
+    /// Carries out a pending request, and answers with the error when it fails.
     private func answering(_ envelope: ResponseWriter.Envelope, _ body: () throws -> Void) {
         do {
             try body()
-        } catch let error as WireError {
-            answer(error, envelope)
-        } catch is SystemError {
-            // The socket failed; its reader finds out by itself.
         } catch {
-            answer(WireError(.internal, "\(error)"), envelope)
+            pendingRequests.subtract(1, ordering: .releasing)
+            // When the socket has failed, its reader finds out by itself.
+            if error is SystemError { return }
+            answer(error as? WireError ?? WireError(.internal, "\(error)"), envelope)
+        }
+    }
+
+    /// Answers a pending request. It is counted out before: who has the answer may send the next one at once.
+    private func reply(_ body: (ResponseWriter) throws -> Void) throws {
+        pendingRequests.subtract(1, ordering: .releasing)
+        do {
+            try write(body)
+        } catch {
+            pendingRequests.add(1, ordering: .relaxed)
+            throw error
         }
     }
 
@@ -213,7 +220,10 @@ extension Session {
             handles[handle.id]?.thread = nil
         }
         let start = monotonicSeconds()
-        try perform(try checked(request.message, handle), handle, request.envelope)
+        pendingRequests.add(1, ordering: .relaxed)
+        answering(request.envelope) {
+            try perform(try checked(request.message, handle), handle, request.envelope)
+        }
         if !noteDuration(since: start, of: handle) { handles[handle.id]?.thread = try? startThread(for: handle) }
     }
 
@@ -290,24 +300,24 @@ extension Session {
         case .step(_, let wantsInfo): try step(handle, wantsInfo: wantsInfo, envelope)
         case .send(let environments, _):
             try handle.send(environments)
-            try write { try $0.sent(envelope) }
+            try reply { try $0.sent(envelope) }
         case .receive(let count): try receive(handle, count, envelope)
         case .reset(let parameters): try reset(handle, parameters, envelope)
         case .render(let environments):
             let renderings = try handle.monitor.withLock { try handle.render(environments) }
-            try write { try $0.render(renderings, envelope) }
+            try reply { try $0.render(renderings, envelope) }
         case .getState(let environments):
             let states = try handle.monitor.withLock { try handle.states(environments) }
-            try write { try $0.states(states, envelope) }
+            try reply { try $0.states(states, envelope) }
         case .setState(let environments, let states):
             try handle.monitor.withLock { try handle.setStates(states, environments) }
-            try write { try $0.stateSet(envelope) }
+            try reply { try $0.stateSet(envelope) }
         case .sample(let kind, let seed):
             let sample = try handle.sample(kind, seed: seed)
-            try write { try $0.sample(sample, envelope) }
+            try reply { try $0.sample(sample, envelope) }
         case .contains(let kind, let members):
             let flags = handle.contains(kind, members!)
-            try write { try $0.contained(flags, envelope) }
+            try reply { try $0.contained(flags, envelope) }
         case .hello, .ping, .status, .list, .make, .close, .shutdown, .unknown:
             preconditionFailure("a request that a handle does not take")
         }
@@ -320,7 +330,7 @@ extension Session {
         contents.wantsInfo = wantsInfo
         contents.hasFinalObservations = handle.environment.autoreset == .sameStep
         contents.faults = faults
-        try write { try $0.step(handle.buffers, contents, envelope) }
+        try reply { try $0.step(handle.buffers, contents, envelope) }
     }
 
     /// Steps a handle whose doorbell rang; says on the socket what does not fit into shared memory.
@@ -362,7 +372,7 @@ extension Session {
             contents.rows = rows
             contents.hasFinalObservations = handle.environment.autoreset == .sameStep
             contents.faults = faults
-            try write { try $0.step(handle.buffers, contents, envelope) }
+            try reply { try $0.step(handle.buffers, contents, envelope) }
         }
     }
 
@@ -371,7 +381,7 @@ extension Session {
     ) throws {
         try handle.monitor.withLock {
             let report = try handle.reset(parameters)
-            try write {
+            try reply {
                 try $0.reset(
                     handle.buffers, effectiveSeeds: report.effectiveSeeds, faults: report.faults,
                     wantsInfo: parameters.wantsInfo, envelope)

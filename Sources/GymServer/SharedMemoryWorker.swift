@@ -40,8 +40,13 @@ final class SharedMemoryWorker {
                 memory.response.ring(sequence)
                 state.isStepping.store(false, ordering: .relaxed)
             }
-            memory.status = .closed
-            memory.response.ring(sequence &+ 1)
+            // Whoever waits for a step that will not be made is told. Otherwise the answer to the last step stands: the
+            // client may not have looked at it yet.
+            let requested = memory.request.value
+            if requested != sequence {
+                memory.status = .closed
+                memory.response.ring(requested)
+            }
             state.hasEnded.store(true, ordering: .releasing)
         }
     }

@@ -73,4 +73,10 @@ public struct Picture: Hashable, Sendable {
         }
         return Picture(width: newWidth, height: newHeight, bytes: shrunk)
     }
+
+    /// The picture at most so wide, in its proportions.
+    public func shrunk(toWidth limit: Int) -> Picture {
+        guard limit > 0, limit < width else { return self }
+        return shrunk(width: limit, height: max(height * limit / width, 1))
+    }
 }

@@ -8,7 +8,9 @@ struct GymAgentCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gym-agent",
         abstract: "Trains reinforcement-learning agents on environments that a server offers (protocol gym.v1).",
-        subcommands: [TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, RecordCommand.self, ListCommand.self])
+        subcommands: [
+            TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, RecordCommand.self, ListCommand.self,
+        ])
 
     static func main() {
         // A server that has gone is an error to report, not a reason to end without a word.

@@ -30,9 +30,13 @@ struct RecordCommand: ParsableCommand {
     @Option(help: "Pictures a second. (default: the environment's own)")
     var fps: Double?
 
+    @Option(help: "The film's width in pixels, if less than the picture's.")
+    var width: Int?
+
     @OptionGroup var server: ServerOptions
 
     func validate() throws {
+        if let width, width < 1 { throw ValidationError("--width is \(width); it has to be at least 1") }
         guard (1...1000).contains(episodes) else {
             throw ValidationError("--episodes is \(episodes); it has to be from 1 to 1000")
         }
@@ -68,7 +72,8 @@ struct RecordCommand: ParsableCommand {
             guard case .image(let image)? = try batch.render().first, image.shape.count == 3, image.shape[2] == 3,
                 image.dtype == .uint8
             else { throw GymError.protocolViolation("the server's picture is not of shape (height, width, 3)") }
-            let picture = Picture(width: image.shape[1], height: image.shape[0], bytes: image.bytes)
+            let whole = Picture(width: image.shape[1], height: image.shape[0], bytes: image.bytes)
+            let picture = width.map(whole.shrunk(toWidth:)) ?? whole
             if film == nil {
                 film = try FilmRecorder(
                     file: out, width: picture.width, height: picture.height,

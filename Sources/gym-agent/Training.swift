@@ -111,7 +111,7 @@ final class Training {
             let before = learner.steps
             let metrics = try iterate()
             meanReturn = metrics["rollout/ep_rew_mean"]
-            try folder.log(row(metrics, evaluation: evaluateIfDue(since: before)))
+            try folder.log(row(metrics, evaluation: evaluateIfDue(since: before)), step: learner.steps)
             display.show(steps: learner.steps, meanReturn: meanReturn)
             // The first early: whatever goes wrong later, there is one before it.
             if before / checkpointInterval != learner.steps / checkpointInterval || latestCheckpoint == nil {
@@ -182,7 +182,8 @@ final class Training {
         let evaluationBatch =
             try self.evaluationBatch
             ?? server.make(
-                configuration.environment, count: configuration.hyperparameters.integer("eval_episodes"), on: connection)
+                configuration.environment, count: configuration.hyperparameters.integer("eval_episodes"), on: connection
+            )
         self.evaluationBatch = evaluationBatch
         let evaluation = try evaluate(
             learner.policy, on: evaluationBatch, seed: configuration.seed &+ Training.evaluationSeedOffset)

@@ -8,7 +8,9 @@ struct GymBenchCommand: ParsableCommand {
         commandName: "gym-bench",
         abstract: "Measures the project beside the bare limits of this machine, in one run.",
         discussion: "Build in release, and let nothing else run meanwhile.",
-        subcommands: [RoundtripCommand.self, ThroughputCommand.self, UpdateCommand.self, PeerCommand.self])
+        subcommands: [
+            RoundtripCommand.self, ThroughputCommand.self, UpdateCommand.self, SoakCommand.self, PeerCommand.self,
+        ])
 
     static func main() { runMain() }
 }

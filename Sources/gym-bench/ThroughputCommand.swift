@@ -20,6 +20,9 @@ struct ThroughputCommand: ParsableCommand {
     @Option(help: "Seconds of each of the three windows whose median is reported.")
     var seconds = 0.5
 
+    @Option(help: "A running server, as unix:PATH. (default: one of its own)")
+    var server: String?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -44,12 +47,13 @@ struct ThroughputCommand: ParsableCommand {
     }
 
     func run() throws {
-        let server = try ServerProcess()
+        let own = server == nil ? try ServerProcess() : nil
+        let address = server ?? own!.path
         var rows: [Row] = []
         if !json { StandardStreams.print("environment                    envs  transport         steps/s") }
         for id in environment.isEmpty ? ["CartPole-v1", "Pendulum-v1"] : environment {
             for count in envs.isEmpty ? [1, 64, 1024] : envs {
-                for (transport, step) in try steppers(id, count, server) {
+                for (transport, step) in try steppers(id, count, address) {
                     _ = try rate(count, window: seconds / 4, step)
                     let rates = try (0..<3).map { _ in try rate(count, window: seconds, step) }
                     let row = Row(environment: id, numEnvs: count, transport: transport, stepsPerSecond: median(rates))
@@ -63,7 +67,7 @@ struct ThroughputCommand: ParsableCommand {
 
     /// For each way to reach the environments, something that steps them all once.
     private func steppers(
-        _ id: String, _ count: Int, _ server: ServerProcess
+        _ id: String, _ count: Int, _ address: String
     ) throws -> [(transport: String, step: () throws -> Void)] {
         let batch = try GymEnvironments.registry.make(id, VectorEnvironmentSettings(count: count))
         let buffers = StepBuffers(observationSpace: batch.observationSpace, count: count)
@@ -74,7 +78,7 @@ struct ThroughputCommand: ParsableCommand {
             ("in-process", { _ = batch.step(rows: 0..<count, actions: actions, wantsInfo: false, into: buffers) })
         ]
         for (name, transport) in [("shared-memory", Transport.sharedMemory), ("socket", .socket)] {
-            let connection = try Connection(path: server.path, name: "gym-bench")
+            let connection = try Connection(path: address, name: "gym-bench")
             let remote = try connection.make(id, count: count, transport: transport)
             fill(remote.actions, from: remote.actionSpace, seed: 0)
             try remote.reset(seeds: [0])

@@ -44,7 +44,11 @@ struct PlayCommand: ParsableCommand {
     @Option(help: "Also write a film: .gif, or .mp4 through ffmpeg.")
     var record: String?
 
+    @Option(help: "The film's width in pixels, if less than the picture's.")
+    var width: Int?
+
     func validate() throws {
+        if let width, width < 1 { throw ValidationError("--width is \(width); it has to be at least 1") }
         if let steps, steps < 1 { throw ValidationError("--steps is \(steps); it has to be at least 1") }
         if let fps, !(fps > 0 && fps <= 1000) {
             throw ValidationError("--fps is \(fps); it has to be above 0 and at most 1000")
@@ -98,11 +102,11 @@ struct PlayCommand: ParsableCommand {
         let stepsPerSecond = fps ?? controls.stepsPerSecond ?? Double(spec.renderFPS)
         var recorder: FilmRecorder?
         if let record {
-            let picture = try game.picture()
-            let film = try FilmRecorder(
+            let picture = try film(game.picture())
+            let started = try FilmRecorder(
                 file: record, width: picture.width, height: picture.height, framesPerSecond: stepsPerSecond)
-            try film.add(picture)
-            recorder = film
+            try started.add(picture)
+            recorder = started
         }
         let frames: Int
         if isShown {
@@ -113,7 +117,7 @@ struct PlayCommand: ParsableCommand {
             frames = steps ?? 500
             for _ in 0..<frames {
                 try game.step(keys: [])
-                try recorder?.add(game.picture())
+                try recorder?.add(film(game.picture()))
             }
         }
         if let recorder, let record {
@@ -121,6 +125,9 @@ struct PlayCommand: ParsableCommand {
             StandardStreams.print("wrote \(record): \(frames + 1) frames, \(game.summary)")
         }
     }
+
+    /// A picture as it goes onto film.
+    private func film(_ picture: Picture) -> Picture { width.map(picture.shrunk(toWidth:)) ?? picture }
 
     /// Steps and draws in time until the person has had enough; returns the number of steps.
     private func show(
@@ -141,7 +148,7 @@ struct PlayCommand: ParsableCommand {
                 count += 1
             }
             let picture = try game.picture()
-            if !isPaused { try recorder?.add(picture) }
+            if !isPaused { try recorder?.add(film(picture)) }
             // A terminal that draws more slowly than the game goes misses frames.
             if clock.now < next + interval {
                 let size = terminal.size

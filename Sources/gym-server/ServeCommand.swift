@@ -83,6 +83,7 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // Writing to a client that has gone is an error to handle, not a reason to end.
         signal(SIGPIPE, SIG_IGN)
+        raiseDescriptorLimit()
         let server: Server
         var registry = GymEnvironments.registry
         if conformance { ConformanceEnvironments.register(in: &registry) }

@@ -30,6 +30,13 @@ import Testing
         #expect(text.hasPrefix(sha256([UInt8](repeating: 7, count: count))))
     }
 
+    /// The examples of RFC 3720, B.4.
+    @Test func checksumsOfRecords() {
+        #expect(crc32c([UInt8](repeating: 0, count: 32)) == 0x8a91_36aa)
+        #expect(crc32c([UInt8](repeating: 0xff, count: 32)) == 0x62a8_ab43)
+        #expect(crc32c((0..<32).map { UInt8($0) }) == 0x46dd_794e)
+    }
+
     private let tensors = [
         NamedTensor("b", Tensor([1.5, -2, 3] as [Float], shape: [3, 1])),
         NamedTensor("a", Tensor([1e300, 2] as [Double])),
@@ -74,9 +81,9 @@ import Testing
         var metrics = Metrics()
         metrics["time/total_timesteps"] = 8
         metrics["train/loss"] = nil
-        try folder.log(metrics)
+        try folder.log(metrics, step: 8)
         metrics["train/loss"] = 0.5
-        try folder.log(metrics)
+        try folder.log(metrics, step: 8)
         let csv = try String(contentsOfFile: path + "/progress.csv", encoding: .utf8)
         #expect(csv == "time/total_timesteps,train/loss\n8,\n8,0.5\n")
     }

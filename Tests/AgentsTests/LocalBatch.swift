@@ -28,6 +28,12 @@ final class LocalBatch: EnvironmentBatch {
             rows: Array(0..<count), seeds: seeds, options: [:], wantsInfo: false, into: results)
     }
 
+    func states() throws -> [[UInt8]] { try (0..<count).map { try environments.saveState(row: $0) } }
+
+    func restore(_ states: [[UInt8]]) throws {
+        for (row, state) in states.enumerated() { try environments.restoreState(state, row: row) }
+    }
+
     func sendActions() throws {}
 
     func receiveResults() throws {

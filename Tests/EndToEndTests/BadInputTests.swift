@@ -84,15 +84,16 @@ import Testing
     }
 
     /// A disk that gets full, here by the user's limit on a file's size: a message, exit code 1, and what is there is
-    /// whole.
-    @Test func aFullDiskIsReported() throws {
+    /// whole. The smaller limit stops the first checkpoint, the larger one the log.
+    @Test(arguments: [8, 256]) func aFullDiskIsReported(kibibytes: Int) throws {
         let agent = try Agent()
-        let limited = ["bash", "-c", "ulimit -f 8; exec \"$@\"", "limited"]
-        let (process, summary) = try agent.train("ppo CartPole-v1", run: "run", through: limited)
+        let limited = ["bash", "-c", "ulimit -f \(kibibytes); exec \"$@\"", "limited"]
+        let (process, summary) = try agent.train("ppo CartPole-v1 --steps 400000", run: "run", through: limited)
         #expect(process.status == 1 && summary == nil)
-        #expect(
-            process.errors.contains("cannot write \(agent.path("run/progress.csv")): File too large"),
-            "\(process.errors)")
+        #expect(process.errors.contains("cannot write \(agent.path("run"))/"), "\(process.errors)")
+        #expect(process.errors.contains(": File too large"), "\(process.errors)")
+        let checkpoints = (try? FileManager.default.contentsOfDirectory(atPath: agent.path("run/checkpoints"))) ?? []
+        #expect(checkpoints.allSatisfy { $0.hasSuffix(".checkpoint") } && checkpoints.isEmpty == (kibibytes == 8))
         let rows = agent.text("run/progress.csv")
         #expect(rows.hasSuffix("\n"))
         let widths = Set(

@@ -103,6 +103,48 @@ import Testing
         }
     }
 
+    /// Nine: one full set of lanes and one that is not.
+    @Test(arguments: ids)
+    func aBatchDoesWhatItsEnvironmentsDoAlone(id: String) throws {
+        var batch = try Run(id, count: 9, seed: 40)
+        let size = batch.observation.count / 9
+        let alone = try (0..<9).map { try Run(id, count: 1, seed: 40 + UInt64($0)) }
+        for _ in 0..<150 {
+            _ = batch.step()
+            for (row, run) in alone.enumerated() {
+                run.actions.copyRow(0, from: batch.actions, row: row)
+                _ = run.batch.step(rows: 0..<1, actions: run.actions, wantsInfo: false, into: run.buffers)
+                #expect(run.observation == Array(batch.observation[row * size..<(row + 1) * size]))
+                #expect(run.buffers.rewards[0] == batch.buffers.rewards[row])
+                #expect(run.buffers.terminated[0] == batch.buffers.terminated[row])
+            }
+        }
+    }
+
+    /// Where the reference draws what: sky, ground and hull of the walker; sky, moon and lander.
+    @Test(arguments: ids)
+    func picturesShowTheScene(id: String) throws {
+        var run = try Run(id, count: 1, seed: 4)
+        _ = run.step()
+        guard case .image(let image) = try run.batch.render(row: 0, mode: "rgb_array") else {
+            Issue.record("no image")
+            return
+        }
+        #expect(image.shape == [400, 600, 3] && image.dtype == .uint8)
+        func pixel(_ x: Int, _ y: Int) -> [UInt8] { Array(image.bytes[(y * 600 + x) * 3..<(y * 600 + x) * 3 + 3]) }
+        if id.hasPrefix("Bipedal") {
+            #expect(pixel(300, 250) == [215, 215, 255])
+            #expect(pixel(300, 390) == [102, 153, 76])
+            // The hull's origin is a fifth from the left, 5.6 m up.
+            #expect(pixel(115, 400 - 171) == [127, 51, 229])
+        } else {
+            #expect(pixel(590, 60) == [0, 0, 0])
+            #expect(pixel(300, 395) == [255, 255, 255])
+            #expect(image.bytes.count == 720_000 && pixel(242, 253) == [204, 204, 0])
+        }
+        #expect(throws: StateError.self) { try run.batch.render(row: 0, mode: "human") }
+    }
+
     @Test func gravityHasToBeInRange() throws {
         for gravity in [-12.0, 0, 3, -20] {
             #expect(throws: OptionError.self) {

@@ -140,8 +140,7 @@ import Testing
 
     @Test("M12, T6: spaces come through, batched ones without being written out") func spaces() throws {
         let (left, right) = try UnixSocket.pair()
-        let writer = ResponseWriter(left, maxBody: 1 << 16)
-        let reader = FrameReader(right, accepting: [.response], maxBody: 1 << 16)
+        let reader = FrameReader(right, accepting: [.response], maxBody: 1 << 20)
         let image = Space.box(Box(low: UInt8(0), high: 255, shape: [210, 160, 3]))
         let space = Space.tuple([
             .discrete(count: 3, start: -1), .multiDiscrete(counts: [2, 3], starts: [0, 1], shape: [2]),
@@ -152,7 +151,10 @@ import Testing
         let made = MadeEnvironment(
             handle: 1, count: 4000, description: EnvironmentDescription(environment.spec, of: environment),
             autoreset: .nextStep, maxEpisodeSteps: nil, transport: .socket, sharedMemory: nil)
-        try writer.made(made, .init(id: 1, handle: 0))
+        // It is more than a socket holds, so that one writes while the other reads.
+        Thread.detachNewThread {
+            try? ResponseWriter(left, maxBody: 1 << 20).made(made, .init(id: 1, handle: 0))
+        }
         guard case .make(let gotten) = try ResponseDecoder().decode(try #require(try reader.next()).body).message else {
             Issue.record("make"); return
         }

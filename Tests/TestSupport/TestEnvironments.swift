@@ -5,11 +5,17 @@ public import GymCore
 public enum TestEnvironments {
     /// All of them.
     public static let registry: EnvironmentRegistry = {
+        var registry = quickRegistry
+        registry.register(SlowEnvironment.spec) { _ in SlowEnvironment() }
+        return registry
+    }()
+
+    /// Those that take no time.
+    public static let quickRegistry: EnvironmentRegistry = {
         var registry = EnvironmentRegistry()
         registry.register(CountingEnvironment.spec) { CountingEnvironment(limit: $0.integer("limit")) }
         registry.register(EchoEnvironment.spec) { EchoEnvironment(space: EchoEnvironment.spaces[$0.text("space")]!) }
         registry.register(FaultyEnvironment.spec) { _ in FaultyEnvironment() }
-        registry.register(SlowEnvironment.spec) { _ in SlowEnvironment() }
         return registry
     }()
 }

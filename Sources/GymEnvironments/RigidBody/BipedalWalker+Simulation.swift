@@ -13,16 +13,16 @@ extension BipedalWalker {
         private static let lidarRange = 160 / scale  // m
         static let lidarCount = 10
         private static let initialForce = 5.0  // N, at most
-        static let hullOutline = [(-30.0, 9.0), (6.0, 9.0), (34.0, 1.0), (34.0, -8.0), (-30.0, -8.0)]  // pixels
+        private static let hullOutline = [(-30.0, 9.0), (6.0, 9.0), (34.0, 1.0), (34.0, -8.0), (-30.0, -8.0)]  // pixels
         private static let legDown = -8 / scale  // m. Where the hips are, in the hull's frame.
-        static let legWidth = 8 / scale  // m
-        static let legHeight = 34 / scale  // m
+        private static let legWidth = 8 / scale  // m
+        private static let legHeight = 34 / scale  // m
         static let viewportWidth = 600.0  // pixels
         static let viewportHeight = 400.0  // pixels
 
         /// The walker's parts collide with the ground and not with each other.
         private static let walkerFilter = CollisionFilter(category: 0x0020, mask: 0x0001)
-        private static let groundCategory: UInt16 = 0x0001
+        static let groundCategory: UInt16 = 0x0001
 
         private let isHardcore: Bool
         /// At a place of its own, so that several can be stepped together.
@@ -31,6 +31,8 @@ extension BipedalWalker {
         /// Bodies: the hull, then upper and lower leg of each side.
         private(set) var hull = 0
         private(set) var legs: InlineArray<4, Int> = [0, 0, 0, 0]
+        /// Which of a hundred pictures is the next: it decides whether a ray is shown. Not part of a saved state.
+        var lidarFrame = 0
         private var touchesGround: InlineArray<2, Bool> = [false, false]
         /// What the motors may use of their torque in the step being taken.
         private var effort: InlineArray<4, Float> = [0, 0, 0, 0]
@@ -57,6 +59,7 @@ extension BipedalWalker {
             world.pointee.applyForce(Vec2(Float(push), 0), toCenterOf: hull)
             touchesGround = [false, false]
             hasFallen = false
+            lidarFrame = 0
             potential = nil
             // The first observation is that of a step without torque.
             begin([0, 0, 0, 0])
@@ -64,7 +67,7 @@ extension BipedalWalker {
             _ = end(observation)
         }
 
-        /// Puts ground and walker into an empty world.pointee.
+        /// Puts ground and walker into an empty world.
         private func build() {
             world.pointee.removeAll()
             terrain.add(to: &world.pointee, category: Simulation.groundCategory)

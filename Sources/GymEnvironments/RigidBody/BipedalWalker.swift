@@ -44,8 +44,8 @@ public struct BipedalWalker: RestorableEnvironment, LockstepEnvironment, Sendabl
     public let actionSpace = Space.box(
         Box(low: [Float](repeating: -1, count: 4), high: [Float](repeating: 1, count: 4)))
 
-    private let isHardcore: Bool
-    private(set) var simulation: Simulation
+    let isHardcore: Bool
+    var simulation: Simulation
 
     /// A walker on plain ground, or among obstacles.
     public init(hardcore: Bool) {

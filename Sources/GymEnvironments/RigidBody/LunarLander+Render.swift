@@ -4,62 +4,82 @@ import Physics2D
 import Raster
 
 extension LunarLander: RenderableEnvironment {
-    /// 600×400: the lander above the moon, flags beside the pad, puffs behind the engines that burn.
+    /// 600×400: the lander with its exhaust above the moon, the pad between the flags.
     public func render(mode: String) throws -> Rendering {
         try requireColors(mode, of: LunarLander.spec.id)
-        let simulation = simulation
-        let scale = Simulation.scale
-        let height = Simulation.height * scale
-        return Stage.picture(width: 600, height: 400) { stage in
-            // The moon is what the sky leaves white.
-            for i in 0..<Simulation.chunks - 1 {
-                let (left, right) = (Simulation.groundX(i) * scale, Simulation.groundX(i + 1) * scale)
+        return simulation.picture()
+    }
+}
+
+extension LunarLander.Simulation {
+    /// What an engine threw out in a step: decoration, which flies on its own and meets nothing.
+    struct Exhaust {
+        var position = (0.0, 0.0)  // m
+        var velocity = (0.0, 0.0)  // m/s
+        /// From 1 to 0 as it cools; gone below.
+        var heat = -1.0
+
+        /// What is lost of the heat in a step.
+        static let cooling = 0.15
+    }
+
+    /// Adds the exhaust of an engine: a disc of 2 pixels that takes the impulse which pushes the lander back.
+    func addExhaust(at position: (Double, Double), impulse: (Double, Double), density: Double, heat: Double) {
+        let radius = 2 / LunarLander.Simulation.scale
+        let mass = density * Double.pi * radius * radius
+        exhaust[nextExhaust] = Exhaust(
+            position: position, velocity: (impulse.0 / mass, impulse.1 / mass), heat: heat)
+        nextExhaust = (nextExhaust + 1) % exhaust.count
+    }
+
+    /// Lets the exhaust fly for a step.
+    func moveExhaust(gravity: Double) {
+        let dt = 1 / LunarLander.Simulation.framesPerSecond
+        for i in exhaust.indices where exhaust[i].heat >= 0 {
+            exhaust[i].velocity.1 += gravity * dt
+            exhaust[i].position.0 += exhaust[i].velocity.0 * dt
+            exhaust[i].position.1 += exhaust[i].velocity.1 * dt
+            exhaust[i].heat -= Exhaust.cooling
+        }
+    }
+
+    /// The present state.
+    func picture() -> Rendering {
+        let scale = LunarLander.Simulation.scale
+        let (width, height) = (LunarLander.Simulation.width * scale, LunarLander.Simulation.height * scale)
+        return Stage.picture(width: Int(width), height: Int(height.rounded())) { stage in
+            for i in 0..<LunarLander.Simulation.chunks - 1 {
+                let left = LunarLander.Simulation.groundX(i) * scale
+                let right = LunarLander.Simulation.groundX(i + 1) * scale
                 stage.polygon(
                     [
-                        Point(left, simulation.ground[i] * scale), Point(right, simulation.ground[i + 1] * scale),
-                        Point(right, height), Point(left, height),
+                        Point(left, ground[i] * scale), Point(right, ground[i + 1] * scale), Point(right, height),
+                        Point(left, height),
                     ], .black)
             }
-            LunarLander.drawPuffs(simulation, on: stage)
-            let world = simulation.world
-            let leg = boxCorners(
-                halfWidth: Simulation.legHalfWidth * scale, halfHeight: Simulation.legHalfHeight * scale)
-            for (body, corners) in [
-                (simulation.lander, Simulation.outline), (simulation.legs[0], leg), (simulation.legs[1], leg),
-            ] {
-                stage.polygon(
-                    world.pointee.outline(body, corners, scale: scale), Color(128, 102, 230),
-                    outline: Color(77, 77, 128))
+            drawExhaust(stage)
+            for body in [lander, legs[0], legs[1]] {
+                let corners = world.pointee.corners(of: body, scale: scale)
+                stage.polygon(corners, Color(128, 102, 230), outline: Color(77, 77, 128))
             }
-            // The pad reaches over two of the ground's segments.
-            for side in [-1, 1] {
-                flag(
-                    at: Point(Simulation.groundX(Simulation.chunks / 2 + side) * scale, Simulation.padHeight * scale),
-                    on: stage, pole: .white, cloth: Color(204, 204, 0))
+            // The pad's ends are points 4 and 6 of the ground.
+            for i in [4, 6] {
+                let foot = Point(
+                    LunarLander.Simulation.groundX(i) * scale, LunarLander.Simulation.padHeight * scale)
+                flag(at: foot, on: stage, pole: .white, cloth: Color(204, 204, 0))
             }
         }
     }
 
-    /// Three puffs behind each engine that burnt in the last step, cooling with their distance.
-    private static func drawPuffs(_ simulation: Simulation, on stage: Stage) {
-        let throttle = simulation.throttle
-        let world = simulation.world
-        let origin = Point(
-            Double(world.pointee.position(of: simulation.lander).x) * Simulation.scale,
-            Double(world.pointee.position(of: simulation.lander).y) * Simulation.scale)
-        let angle = Double(world.pointee.angle(of: simulation.lander))
-        let colors = [Color(255, 128, 128), Color(217, 102, 102), Color(166, 64, 64)]
-        for (index, color) in colors.enumerated() {
-            let distance = 8 + 9 * Double(index)
-            if throttle.main > 0 {
-                let place = turned(Point(0, -10 - distance * throttle.main), angle: angle, about: origin)
-                stage.disc(x: place.x, y: place.y, radius: 3, color)
-            }
-            if throttle.side > 0 {
-                let place = turned(
-                    Point(-throttle.direction * (14 + 0.7 * distance * throttle.side), 14), angle: angle, about: origin)
-                stage.disc(x: place.x, y: place.y, radius: 2, color)
-            }
+    private func drawExhaust(_ stage: Stage) {
+        let scale = LunarLander.Simulation.scale
+        for i in exhaust.indices where exhaust[i].heat >= 0 {
+            let heat = exhaust[i].heat
+            let red = UInt8(min(max(0.2, 0.15 + heat), 1) * 255)
+            let other = UInt8(min(max(0.2, 0.5 * heat), 1) * 255)
+            stage.disc(
+                x: exhaust[i].position.0 * scale, y: exhaust[i].position.1 * scale, radius: 2,
+                Color(red, other, other))
         }
     }
 }

@@ -12,13 +12,13 @@ extension LunarLander {
         private static let mainEnginePower = 13.0
         private static let sideEnginePower = 0.6
         private static let initialForce = 1000.0  // N a direction, at most
-        static let outline = [
+        private static let outline = [
             (-14.0, 17.0), (-17.0, 0.0), (-17.0, -10.0), (17.0, -10.0), (17.0, 0.0), (14.0, 17.0),
         ]  // pixels
-        static let legAway = 20 / scale  // m. The legs' hinges are so far from the lander's middle,
-        static let legDown = 18 / scale  // m, and so far above the legs' middles.
-        static let legHalfWidth = 2 / scale  // m
-        static let legHalfHeight = 8 / scale  // m
+        private static let legAway = 20 / scale  // m. The legs' hinges are so far from the lander's middle,
+        private static let legDown = 18 / scale  // m, and so far above the legs' middles.
+        private static let legHalfWidth = 2 / scale  // m
+        private static let legHalfHeight = 8 / scale  // m
         private static let legTorque: Float = 40  // Nm, of the spring that spreads the legs
         private static let sideEngineAway = 12 / scale  // m
         private static let mainEngineDown = 4 / scale  // m
@@ -33,9 +33,12 @@ extension LunarLander {
         private(set) var moon = 0
         private(set) var lander = 0
         private(set) var legs: InlineArray<2, Int> = [0, 0]
+        /// What the engines threw out lately, for pictures alone: not part of a saved state.
+        var exhaust = InlineArray<16, Exhaust>(repeating: Exhaust())
+        var nextExhaust = 0
         private var touchesGround: InlineArray<2, Bool> = [false, false]
         /// What the engines do in the step being taken.
-        private(set) var throttle = Throttle()
+        private var throttle = Throttle()
         private var hasCrashed = false
         private var windIndex = 0
         private var torqueIndex = 0
@@ -70,6 +73,7 @@ extension LunarLander {
             }
             touchesGround = [false, false]
             hasCrashed = false
+            exhaust = InlineArray(repeating: Exhaust())
             potential = nil
             // The first observation is that of a step without engines.
             begin(Throttle(), &generator)
@@ -92,7 +96,7 @@ extension LunarLander {
         /// Where a point of the ground is.
         static func groundX(_ i: Int) -> Double { width / Double(chunks - 1) * Double(i) }
 
-        /// Puts moon and lander into an empty world.pointee.
+        /// Puts moon and lander into an empty world.
         private func build() {
             world.pointee.removeAll()
             moon = world.pointee.addBody(BodyDefinition(.fixed))
@@ -142,6 +146,7 @@ extension LunarLander {
         /// Observes the step that was taken.
         func end(_ observation: ObservationWriter) -> StepResult {
             noteContacts()
+            moveExhaust(gravity: settings.gravity)
 
             let frames = Simulation.framesPerSecond
             let (halfWidth, halfHeight) = (Simulation.width / 2, Simulation.height / 2)
@@ -202,6 +207,9 @@ extension LunarLander {
                         Float(-ox * Simulation.mainEnginePower * throttle.main),
                         Float(-oy * Simulation.mainEnginePower * throttle.main)),
                     to: lander, at: Vec2(Float(x + ox), Float(y + oy)))
+                let power = Simulation.mainEnginePower * throttle.main
+                addExhaust(
+                    at: (x + ox, y + oy), impulse: (ox * power, oy * power), density: 3.5, heat: throttle.main)
             }
             if throttle.side > 0 {
                 let across = 3 * dispersion.1 + throttle.direction * Simulation.sideEngineAway
@@ -215,6 +223,10 @@ extension LunarLander {
                         Float(-ox * Simulation.sideEnginePower * throttle.side),
                         Float(-oy * Simulation.sideEnginePower * throttle.side)),
                     to: lander, at: at)
+                let power = Simulation.sideEnginePower * throttle.side
+                addExhaust(
+                    at: (Double(at.x), Double(at.y)), impulse: (ox * power, oy * power), density: 0.7,
+                    heat: throttle.side)
             }
         }
 

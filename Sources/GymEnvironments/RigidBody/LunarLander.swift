@@ -60,7 +60,7 @@ public struct LunarLander: RestorableEnvironment, LockstepEnvironment, Sendable 
     public let actionSpace: Space
 
     private let settings: Settings
-    private(set) var simulation: Simulation
+    var simulation: Simulation
 
     /// What an environment is made with.
     struct Settings {

@@ -56,7 +56,14 @@ _FUTEX_WAKE = 1
 
 # Looks at the response word before sleeping, some 100 µs. Longer burns a core that the server may need for its work;
 # shorter pays a wake-up of some 20 µs for every batch that takes longer.
-_SPINS = 3000
+_LONG_SPIN = range(3000)
+# After a wait that outlasted the long spin: some 2 µs. The server may be waiting for this very core, or its steps take
+# so long that spinning gains nothing.
+_SHORT_SPIN = range(50)
+# With one processor, spinning only keeps the server from answering.
+_NO_SPIN = range(0)
+# So many sleeps later the long spin is tried again.
+_SLEEPS_BETWEEN_TRIALS = 64
 # Seconds of one sleep; in between, the socket is looked at. A server that died is noticed within this time.
 _SLEEP = 0.1
 
@@ -145,8 +152,9 @@ class SharedSteps:
         self.is_under_way = False
         """Whether a step was begun and not finished."""
         self._wants_info = False
-        # With one processor, spinning only keeps the server from answering.
-        self._spins = range(_SPINS if len(os.sched_getaffinity(0)) > 1 else 0)
+        self._has_processors = len(os.sched_getaffinity(0)) > 1
+        self._spin = _LONG_SPIN if self._has_processors else _NO_SPIN
+        self._sleeps = 0
 
     def _result_set(
         self, regions: messages.ResultRegions, observation: list[LeafLayout], num_envs: int, same_step: bool
@@ -204,11 +212,14 @@ class SharedSteps:
         """
         control = self._control
         number = self._number
-        for _ in self._spins:
+        for _ in self._spin:
             if control[_RESPONSE] == number:
                 break
         else:
             self._sleep(number)
+            if self._has_processors:
+                self._sleeps += 1
+                self._spin = _SHORT_SPIN if self._sleeps % _SLEEPS_BETWEEN_TRIALS else _LONG_SPIN
         self.is_under_way = False
         if control[_STATUS]:
             return self._collect()

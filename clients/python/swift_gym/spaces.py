@@ -345,13 +345,19 @@ def leaf_to_message(layout: LeafLayout, batch: Any, message: messages.Leaf) -> N
 
 
 def leaves_from_messages(
-    layouts: Sequence[LeafLayout], leaves: Sequence[messages.Leaf], rows: int | None, field: str
+    layouts: Sequence[LeafLayout],
+    leaves: Sequence[messages.Leaf],
+    rows: int | None,
+    field: str,
+    *,
+    lenient: bool = False,
 ) -> list[Any]:
     """The leaves of a batch as arrays (not to be written to) and, for ragged ones, tuples of members.
 
     Args:
         rows: how many members there have to be; ``None``: however many there are, at least alike in all leaves.
         field: the message's field, for errors.
+        lenient: takes ``None`` for ragged values that are not shaped like members, so that it shows which they are.
 
     Raises:
         WireError: leaves do not fit the layouts.
@@ -365,10 +371,7 @@ def leaves_from_messages(
             if leaf.WhichOneof("leaf") != "values":
                 raise WireError(f"leaf {index} of {field} has to be a list of values")
             # An empty value stands in the row of an environment that failed or was never reset.
-            batch: Any = tuple(
-                None if value.WhichOneof("value") is None else value_from_message(layout.space, value)
-                for value in leaf.values.values
-            )
+            batch: Any = tuple(_ragged_member(layout.space, value, lenient) for value in leaf.values.values)
         else:
             if leaf.WhichOneof("leaf") != "tensor":
                 raise WireError(f"leaf {index} of {field} has to be a tensor")
@@ -385,6 +388,17 @@ def leaves_from_messages(
             raise WireError(f"leaf {index} of {field} has {len(batch)} members; there have to be {rows}")
         result.append(batch)
     return result
+
+
+def _ragged_member(space: spaces.Space[Any], message: messages.Value, lenient: bool) -> Any:
+    if message.WhichOneof("value") is None:
+        return None
+    try:
+        return value_from_message(space, message)
+    except WireError:
+        if lenient:
+            return None
+        raise
 
 
 # ---------------------------------------------------------------------------------------------- values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import struct
 from collections.abc import Iterable, Sequence
@@ -229,7 +230,8 @@ class Batch:
         """Refuses options that the environment does not take.
 
         Gymnasium's environments do not say which they take, and say what is wrong with one by failing. So they are
-        tried on an environment that nobody else uses.
+        tried on an environment that nobody else uses. Failures that do not speak of a wrong value are left
+        to the reset itself.
         """
         if not options:
             return
@@ -242,13 +244,13 @@ class Batch:
                     f"{self._entry.id} has no reset option {name!r}; its reset options: {allowed}",
                     [messages.ErrorDetail(field=f"{field}.{name}", expected=f"one of: {allowed}", got=repr(value))],
                 )
+            self._entry.check_kind(f"{field}.{name}", value, known[name])
         try:
             if self._trial is None:
                 self._trial = self._make()
-            self._trial.reset(seed=0, options=dict(options))
-        except Refusal:
-            raise
-        except Exception as problem:
+            with contextlib.suppress(RuntimeError, OSError, ArithmeticError):
+                self._trial.reset(seed=0, options=dict(options))
+        except (AssertionError, LookupError, TypeError, ValueError, gymnasium.error.Error) as problem:
             raise Refusal(
                 messages.INVALID_OPTION,
                 f"{self._entry.id} does not take these reset options: {problem}",
@@ -359,7 +361,7 @@ class Batch:
     def _actions(self, leaves: Any) -> list[Any]:
         """The action of each environment; ``None`` in rows that this step resets (M21)."""
         try:
-            batch = leaves_from_messages(self._action_layouts, leaves, self.count, "action")
+            batch = leaves_from_messages(self._action_layouts, leaves, self.count, "action", lenient=True)
         except WireError as problem:
             raise Refusal(
                 messages.INVALID_ACTION, str(problem), [messages.ErrorDetail(field="action", got=str(problem))]
@@ -387,14 +389,14 @@ class Batch:
     def _is_allowed(self, space: spaces.Space[Any], action: Any) -> bool:
         """Whether the action is in the space, bounds of boxes aside when the client said so (M20)."""
         if not self.settings.passes_out_of_bounds:
-            return bool(space.contains(action))
+            return _contains(space, action)
         if isinstance(space, spaces.Dict):
             return all(self._is_allowed(part, action[key]) for key, part in space.spaces.items())
         if isinstance(space, spaces.Tuple):
             return all(self._is_allowed(part, action[position]) for position, part in enumerate(space.spaces))
         if isinstance(space, spaces.Box):
-            return bool(np.isfinite(action).all()) or bool(space.contains(action))
-        return bool(space.contains(action))
+            return bool(np.isfinite(action).all()) or _contains(space, action)
+        return _contains(space, action)
 
     # ------------------------------------------------------------------------------------ everything else
 
@@ -498,18 +500,26 @@ class Batch:
         space = self._sampler(request.space)
         try:
             layouts = leaf_layouts(space)
-            batch = leaves_from_messages(layouts, request.members, self.count, "members")
+            batch = leaves_from_messages(layouts, request.members, self.count, "members", lenient=True)
         except WireError as problem:
             raise Refusal(
                 messages.INVALID_ARGUMENT, str(problem), [messages.ErrorDetail(field="members", got=str(problem))]
             ) from None
         members = (row_of(layouts, batch, space, row) for row in range(self.count))
-        response.contained = bytes(bool(space.contains(member)) for member in members)
+        response.contained = bytes(_contains(space, member) for member in members)
 
     def _sampler(self, kind: int) -> spaces.Space[Any]:
         if kind not in self._samplers:
             raise Refusal(messages.INVALID_ARGUMENT, f"space is {kind}; it is 0 (ACTION) or 1 (OBSERVATION)")
         return self._samplers[kind]  # type: ignore[index]
+
+
+def _contains(space: spaces.Space[Any], member: Any) -> bool:
+    try:
+        return bool(space.contains(member))
+    except (TypeError, ValueError, AttributeError):
+        # Some spaces fail where others say no.
+        return False
 
 
 def options_of(fields: Iterable[messages.Option]) -> dict[str, Any]:

@@ -53,11 +53,14 @@ class Entry:
             metadata = {}
         modes = [mode for mode in metadata.get("render_modes") or [] if mode]
         self.render_modes = tuple(mode for mode in _RENDER_MODES if mode in modes)
-        self.render_fps = float(metadata.get("render_fps") or 0)
+        # 30 is what Gymnasium takes where an environment does not say.
+        self.render_fps = float(metadata.get("render_fps") or (30 if self.render_modes else 0))
+        # What an option may be, where the environment says so; Gymnasium itself has no place for it.
+        self.choices: dict[str, tuple[str, ...]] = metadata.get("choices", {})
         self.defaults, self.takes_any_option = self._options()
         self._lock = threading.Lock()
         self._message: messages.EnvironmentSpec | None = None
-        self._reset_options: tuple[str, ...] = ()
+        self._reset_options: dict[str, Any] = {}
         self._is_restorable = False
 
     def _options(self) -> tuple[dict[str, Any], bool]:
@@ -86,23 +89,26 @@ class Entry:
                 raise Refusal(
                     messages.INVALID_OPTION, f"{self.id} has no option {name!r}; its options: {known}", [detail]
                 )
-            default = self.defaults[name]
-            if default is None or isinstance(default, (list, tuple, dict)):
-                continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            fits = {
-                bool: isinstance(value, bool),
-                int: isinstance(value, int) and not isinstance(value, bool),
-                float: number,
-                str: isinstance(value, str),
-            }.get(type(default), True)
-            if not fits:
-                detail.expected = f"a {type(default).__name__}, such as {default!r}"
-                raise Refusal(
-                    messages.INVALID_OPTION,
-                    f"option {name!r} of {self.id} is {value!r}; it has to be {detail.expected}",
-                    [detail],
-                )
+            self.check_kind(f"options.{name}", value, self.defaults[name])
+
+    def check_kind(self, field: str, value: Any, default: Any) -> None:
+        """Refuses a value of another kind than the default's, as far as that says one."""
+        if default is None or isinstance(default, (list, tuple, dict)):
+            return
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        fits = {
+            bool: isinstance(value, bool),
+            int: isinstance(value, int) and not isinstance(value, bool),
+            float: number,
+            str: isinstance(value, str),
+        }.get(type(default), True)
+        if not fits:
+            expected = f"a {type(default).__name__}, such as {default!r}"
+            raise Refusal(
+                messages.INVALID_OPTION,
+                f"{field} of {self.id} is {value!r}; it has to be {expected}",
+                [messages.ErrorDetail(field=field, expected=expected, got=repr(value))],
+            )
 
     def make(self, options: dict[str, Any], render_mode: str, max_episode_steps: int | None) -> gymnasium.Env[Any, Any]:
         """One environment, without Gymnasium's wrappers that check the use of it: the server does that.
@@ -136,8 +142,11 @@ class Entry:
         except Exception as problem:
             raise Refusal(messages.ENVIRONMENT_FAULT, f"{self.id} cannot be made: {problem}") from None
 
-    def reset_options(self) -> tuple[str, ...]:
-        """The names of the options that a reset looks at, found by looking on: environments do not declare them."""
+    def reset_options(self) -> dict[str, Any]:
+        """The options that a reset looks for, with what it takes without them where that could be seen.
+
+        Environments do not declare them, so they are found by looking on.
+        """
         self.describe()
         return self._reset_options
 
@@ -171,14 +180,13 @@ class Entry:
         for name, default in self.defaults.items():
             # What the protocol cannot carry as a default is an option all the same; its kind is not known then.
             with contextlib.suppress(TypeError):
-                spec = messages.OptionSpec(name=name)
-                option_to_message(name, "" if default is None else default, spec.default_value)
-                spec.allowed = "as the environment takes it" if default is None else f"a {type(default).__name__}"
+                spec = _option_spec(name, default)
+                if name in self.choices:
+                    spec.allowed = f"one of {', '.join(self.choices[name])}"
                 message.options.append(spec)
-        for name in self._reset_options:
-            spec = messages.OptionSpec(name=name, allowed="as the environment takes it")
-            spec.default_value.text = ""
-            message.reset_options.append(spec)
+        for name, default in self._reset_options.items():
+            with contextlib.suppress(TypeError):
+                message.reset_options.append(_option_spec(name, default))
         message.observation_space.CopyFrom(self.space(environment.observation_space))
         message.action_space.CopyFrom(self.space(environment.action_space))
         return message
@@ -197,7 +205,26 @@ class Entry:
 
     def batched_space(self, space: spaces.Space[Any], count: int) -> messages.Space:
         """The space of so many members side by side (T6)."""
-        return self.space(batch_space(space, count))
+        message = messages.Space()
+        if isinstance(space, spaces.Dict):
+            # Not by batch_space, which sorts the keys; their order is a part of the space (T7).
+            message.dict.SetInParent()
+            for key, part in space.spaces.items():
+                message.dict.entries.add(key=str(key), space=self.batched_space(part, count))
+        elif isinstance(space, spaces.Tuple):
+            message.tuple.SetInParent()
+            message.tuple.spaces.extend(self.batched_space(part, count) for part in space.spaces)
+        else:
+            return self.space(batch_space(space, count))
+        return message
+
+
+def _option_spec(name: str, default: Any) -> messages.OptionSpec:
+    """An option, or a TypeError when the protocol cannot carry its default."""
+    spec = messages.OptionSpec(name=name)
+    option_to_message(name, "" if default is None else default, spec.default_value)
+    spec.allowed = "as the environment takes it" if default is None else f"a {type(default).__name__}"
+    return spec
 
 
 class _WatchedOptions(dict[str, Any]):
@@ -205,30 +232,30 @@ class _WatchedOptions(dict[str, Any]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.names: dict[str, None] = {}
+        self.looked_for: dict[str, Any] = {}
 
     def __bool__(self) -> bool:
         return True
 
     def __contains__(self, name: object) -> bool:
-        self.names[str(name)] = None
+        self.looked_for.setdefault(str(name), None)
         return False
 
     def get(self, name: str, default: Any = None) -> Any:
-        self.names[name] = None
+        self.looked_for[name] = default
         return default
 
     def __missing__(self, name: str) -> Any:
-        self.names[name] = None
+        self.looked_for.setdefault(name, None)
         raise KeyError(name)
 
 
-def _watched_reset(environment: gymnasium.Env[Any, Any]) -> tuple[str, ...]:
+def _watched_reset(environment: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     options = _WatchedOptions()
     # One that fails for want of an option has shown that it takes it.
     with contextlib.suppress(Exception):
         environment.reset(seed=0, options=options)
-    return tuple(options.names)
+    return options.looked_for
 
 
 def _summary(creator: Any) -> str:

@@ -223,7 +223,8 @@ class Session(threading.Thread):
         kind = request.WhichOneof("message")
         if self._capabilities is None:
             if kind != "hello":
-                raise Refusal(messages.HELLO_EXPECTED, f"the first message has to be a hello, not {kind or 'nothing'}")
+                what = f"the first message has to be a hello, not {kind or 'nothing'}"
+                return self._refuse_hello(request, Refusal(messages.HELLO_EXPECTED, what))
             self._greet(request)
             return
         with self._lock:

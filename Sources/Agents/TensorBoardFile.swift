@@ -1,0 +1,121 @@
+import Foundation
+import Glibc
+
+/// An event file that TensorBoard shows: a record for each log line, each a protobuf `Event` with a checksum.
+///
+/// The format: TensorFlow's `event.proto` and `summary.proto`, of which four messages are used, and `record_writer.h`:
+/// the length (u64), its masked CRC-32C (u32), the event, its masked CRC-32C (u32), all little-endian.
+final class TensorBoardFile {
+    private let path: String
+    private let descriptor: Int32
+
+    /// A new event file in the folder `tensorboard/` of a run.
+    ///
+    /// - Parameter step: where the run goes on: TensorBoard then forgets what earlier files say of later steps; `nil`
+    ///   at its beginning.
+    /// - Throws: ``RunFolderError``.
+    init(in folder: String, continuingAt step: Int?) throws {
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw DurableFile.failure(folder) }
+        // TensorBoard reads a folder's files in the order of their names.
+        let now = Date().timeIntervalSince1970
+        path = folder + "/events.out.tfevents.\(String(format: "%013.2f", now)).\(getpid())"
+        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw DurableFile.failure(path) }
+        try append(event(step: 0) { $0.add(field: 3, text: "brain.Event:2") })
+        if let step {
+            // SessionLog {status: START}.
+            try append(event(step: step) { $0.add(field: 7, message: [0x08, 1]) })
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Writes a value of each metric that has one.
+    func log(_ metrics: Metrics, step: Int) throws {
+        var summary = ProtobufMessage()
+        for (name, value) in metrics.values {
+            guard let value else { continue }
+            var entry = ProtobufMessage()
+            entry.add(field: 1, text: name)
+            entry.add(field: 2, float: Float(value))
+            summary.add(field: 1, message: entry.bytes)
+        }
+        try append(event(step: step) { $0.add(field: 5, message: summary.bytes) })
+    }
+
+    private func event(step: Int, _ content: (inout ProtobufMessage) -> Void) -> [UInt8] {
+        var event = ProtobufMessage()
+        event.add(field: 1, double: Date().timeIntervalSince1970)
+        event.add(field: 2, integer: UInt64(step))
+        content(&event)
+        return event.bytes
+    }
+
+    private func append(_ event: [UInt8]) throws {
+        let record = TensorBoardFile.record(event)
+        guard record.withUnsafeBytes({ DurableFile.writeAll($0, to: descriptor) }) else {
+            throw DurableFile.failure(path)
+        }
+    }
+
+    /// An event as it stands in the file.
+    static func record(_ event: [UInt8]) -> [UInt8] {
+        let length = withUnsafeBytes(of: UInt64(event.count).littleEndian) { Array($0) }
+        func checksum(_ bytes: [UInt8]) -> [UInt8] {
+            // Masked, so that a checksum over data that holds checksums stays sound.
+            let crc = crc32c(bytes)
+            let masked = (crc >> 15 | crc << 17) &+ 0xa282_ead8
+            return withUnsafeBytes(of: masked.littleEndian) { Array($0) }
+        }
+        return length + checksum(length) + event + checksum(event)
+    }
+}
+
+/// A protobuf message being written: fields in the order they are added.
+private struct ProtobufMessage {
+    private(set) var bytes: [UInt8] = []
+
+    mutating func add(field: UInt64, integer: UInt64) {
+        varint(field << 3)
+        varint(integer)
+    }
+
+    mutating func add(field: UInt64, double: Double) {
+        varint(field << 3 | 1)
+        withUnsafeBytes(of: double.bitPattern.littleEndian) { bytes += $0 }
+    }
+
+    mutating func add(field: UInt64, float: Float) {
+        varint(field << 3 | 5)
+        withUnsafeBytes(of: float.bitPattern.littleEndian) { bytes += $0 }
+    }
+
+    mutating func add(field: UInt64, message: [UInt8]) {
+        varint(field << 3 | 2)
+        varint(UInt64(message.count))
+        bytes += message
+    }
+
+    mutating func add(field: UInt64, text: String) { add(field: field, message: Array(text.utf8)) }
+
+    private mutating func varint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+}
+
+/// The CRC-32C (Castagnoli, RFC 3720) of some bytes.
+package func crc32c(_ bytes: [UInt8]) -> UInt32 {
+    var crc = UInt32.max
+    for byte in bytes { crc = crc >> 8 ^ crcTable[Int((crc ^ UInt32(byte)) & 0xff)] }
+    return ~crc
+}
+
+/// What each byte does to the CRC: division by the reflected polynomial 0x82F63B78, bit by bit.
+private let crcTable: [UInt32] = (0..<256).map { byte in
+    (0..<8).reduce(UInt32(byte)) { crc, _ in crc & 1 == 1 ? crc >> 1 ^ 0x82f6_3b78 : crc >> 1 }
+}

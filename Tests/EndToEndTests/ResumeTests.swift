@@ -1,0 +1,165 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Runs that are interrupted and go on.
+@Suite struct ResumeTests {
+    private static let command = "ppo CartPole-v1 --steps 40000 --seed 11 --checkpoint-every 2000 --quiet"
+
+    /// Killed at random moments, again and again, a run ends with the weights and the log of one that was not.
+    @Test(arguments: [1, 2, 3]) func killedRunsEndTheSame(attempt: Int) throws {
+        let agent = try Agent()
+        let whole = try agent.train(ResumeTests.command, run: "whole")
+        let hash = try #require(whole.summary).weightsSha256
+        let words = ["train"] + ResumeTests.command.split(separator: " ").map(String.init)
+        var running = try Agent.program.start(words + ["--run", agent.path("killed")])
+        #expect(eventually { agent.text("killed/config.yaml").count > 0 })
+        var kills = 0
+        while kills < 4 {
+            usleep(.random(in: 10_000...200_000))
+            running.signal(SIGKILL)
+            if try running.finish().status == -SIGKILL { kills += 1 } else { break }
+            running = try resume(agent.path("killed"))
+        }
+        let last = try running.finish()
+        #expect(last.status == 0, "\(last.errors)")
+        #expect(agent.summary(of: "killed")?.weightsSha256 == hash, "after \(kills) kills")
+        #expect(agent.summary(of: "killed")?.steps == whole.summary?.steps)
+        #expect(log(agent, "killed") == log(agent, "whole"))
+    }
+
+    /// Ctrl-C, then resume: as if nothing had happened.
+    @Test func interruptedRunsEndTheSame() throws {
+        let agent = try Agent()
+        let hash = try #require(agent.train(ResumeTests.command, run: "whole").summary).weightsSha256
+        let words = ["train"] + ResumeTests.command.split(separator: " ").map(String.init)
+        let running = try Agent.program.start(words + ["--run", agent.path("run")])
+        #expect(eventually { agent.text("run/progress.csv").count > 1000 })
+        running.signal(SIGINT)
+        #expect(try running.finish().status == 0)
+        #expect(agent.summary(of: "run") != nil)
+        #expect(try resume(agent.path("run")).finish().status == 0)
+        #expect(agent.summary(of: "run")?.weightsSha256 == hash)
+    }
+
+    /// A run that has ended can be trained further; going back is refused.
+    @Test func runsGoOnPastTheirEnd() throws {
+        let agent = try Agent()
+        _ = try agent.train("ppo CartPole-v1 --steps 4000 --quiet", run: "run")
+        let further = try Agent.program.run(["resume", agent.path("run"), "--steps", "8000"])
+        #expect(further.status == 0 && further.output.contains("going on at step 4096"), "\(further.errors)")
+        #expect(agent.summary(of: "run")?.steps == 8192)
+        #expect(agent.text("run/config.yaml").contains("n_timesteps: 8000"))
+        let back = try Agent.program.run(["resume", agent.path("run"), "--steps", "100"])
+        #expect(back.status == 2 && back.errors.contains("--steps is 100; the run has 8192 steps already"))
+    }
+
+    /// Checkpoints that are broken are named. With one that is whole the run goes on; with none nothing is touched.
+    @Test func brokenCheckpointsAreNamed() throws {
+        let agent = try Agent()
+        _ = try agent.train(ResumeTests.command, run: "run")
+        let hash = try #require(agent.summary(of: "run")).weightsSha256
+        let folder = agent.path("run/checkpoints")
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+        #expect(names.count == 2)
+        let newest = try #require(names.max { Int($0.prefix { $0.isNumber })! < Int($1.prefix { $0.isNumber })! })
+        try change("\(folder)/\(newest)") { $0[$0.count / 2] ^= 1 }
+        let second = try resume(agent.path("run")).finish()
+        #expect(
+            second.status == 0 && second.errors.contains("\(newest) cannot be taken: it is cut short or was changed"))
+        #expect(agent.summary(of: "run")?.weightsSha256 == hash)
+
+        for name in names { try change("\(folder)/\(name)") { $0[8] = 77 } }
+        let before = contents(agent.path("run"))
+        let third = try resume(agent.path("run")).finish()
+        #expect(third.status == 1)
+        for name in names {
+            #expect(third.errors.contains("\(name) cannot be taken: it is of version 77"), "\(third.errors)")
+        }
+        #expect(contents(agent.path("run")) == before)
+    }
+
+    @Test func whatHasChangedIsNamed() throws {
+        let agent = try Agent()
+        _ = try agent.train("ppo CartPole-v1 --steps 2000 --quiet", run: "run")
+        let configuration = agent.text("run/config.yaml")
+        try configuration.replacing("environment: CartPole-v1", with: "environment: Acrobot-v1")
+            .write(toFile: agent.path("run/config.yaml"), atomically: false, encoding: .utf8)
+        let before = contents(agent.path("run"))
+        let process = try resume(agent.path("run")).finish()
+        #expect(process.status == 1, "\(process.errors)")
+        #expect(process.errors.contains("the environment is Acrobot-v1 now, and was CartPole-v1"), "\(process.errors)")
+        #expect(contents(agent.path("run")) == before)
+        let none = try resume(agent.path("none")).finish()
+        #expect(none.status == 2 && none.errors.contains("is no run's folder"))
+    }
+
+    /// A step size that drives the weights out of the finite numbers: the run stops, and names what to go back to.
+    @Test func aRunThatDivergesNamesTheCheckpointBefore() throws {
+        let agent = try Agent()
+        let settings = [
+            "learning_rate=1", "max_grad_norm=null", "activation_fn=relu", "gamma=1", "use_sde=false", "eval_freq=0",
+        ]
+        let command = "ppo Pendulum-v1 --quiet " + settings.map { "--set \($0)" }.joined(separator: " ")
+        let (process, summary) = try agent.train(command, run: "run")
+        #expect(process.status == 1 && summary == nil)
+        #expect(process.errors.contains("is not a finite number at step "), "\(process.errors)")
+        let line = try #require(process.errors.split(separator: "\n").last)
+        #expect(line.hasPrefix("the newest checkpoint before it: "), "\(process.errors)")
+        #expect(FileManager.default.fileExists(atPath: String(line.split(separator: " ").last ?? "")))
+    }
+
+    @Test func aFolderInUseIsRefused() throws {
+        let agent = try Agent()
+        let running = try Agent.program.start(
+            ["train", "ppo", "CartPole-v1", "--steps", "1000000000", "--run", agent.path("run")])
+        #expect(eventually { agent.text("run/progress.csv").count > 1000 })
+        let process = try resume(agent.path("run")).finish()
+        #expect(process.status == 1 && process.errors.contains("another process is training in"), "\(process.errors)")
+        running.signal(SIGKILL)
+        _ = try running.finish()
+    }
+
+    /// Evaluations during training are logged, and the best policy can be evaluated by itself.
+    @Test func evaluationsKeepTheBestPolicy() throws {
+        let agent = try Agent()
+        let settings = "ppo CartPole-v1 --steps 20000 --set eval_freq=5000 --set eval_episodes=3 --quiet"
+        let hash = try #require(agent.train(settings, run: "run").summary).weightsSha256
+        let rows = agent.text("run/progress.csv").split(separator: "\n")
+            .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+        let column = try #require(rows[0].firstIndex(of: "eval/mean_reward"))
+        let values = rows.dropFirst().compactMap { Double($0[column]) }
+        #expect(values.count == 4)
+        let report = try Agent.program.run(["evaluate", agent.path("run/best"), "--json"])
+        #expect(report.status == 0 && report.output.contains("mean_return"), "\(report.errors)")
+        // Looking at the policy does not change what is learnt.
+        let without = settings.replacing("eval_freq=5000", with: "eval_freq=0")
+        #expect(try agent.train(without, run: "without").summary?.weightsSha256 == hash)
+        #expect(!FileManager.default.fileExists(atPath: agent.path("without/best")))
+    }
+
+    private func resume(_ path: String) throws -> RunningProcess {
+        try Agent.program.start(["resume", path, "--checkpoint-every", "2000", "--quiet"])
+    }
+
+    /// The log without what depends on time.
+    private func log(_ agent: Agent, _ run: String) -> [String] {
+        agent.text("\(run)/progress.csv").split(separator: "\n").map { line in
+            let fields = line.split(separator: ",", omittingEmptySubsequences: false)
+            // time/iterations, time/time_elapsed, time/total_timesteps, time/fps, …
+            return ([fields[0], fields[2]] + fields[4...]).joined(separator: ",")
+        }
+    }
+
+    private func change(_ path: String, _ body: (inout [UInt8]) -> Void) throws {
+        var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        body(&bytes)
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+    }
+
+    private func contents(_ folder: String) -> [String: Data] {
+        let names = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []
+        return Dictionary(
+            uniqueKeysWithValues: names.map { ($0, FileManager.default.contents(atPath: "\(folder)/\($0)") ?? Data()) })
+    }
+}

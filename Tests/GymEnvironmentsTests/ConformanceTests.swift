@@ -111,10 +111,11 @@ import Testing
     @Test(arguments: ids) func anUnseededResetGoesOn(id: String) throws {
         func episode(_ rollout: inout Rollout) -> [[Snapshot]] {
             rollout.sampler = SpaceSampler(rollout.batch.actionSpace, seed: 3)
-            return [rollout.snapshot] + (0..<60).map { _ in
-                _ = rollout.step()
-                return rollout.snapshot
-            }
+            return [rollout.snapshot]
+                + (0..<60).map { _ in
+                    _ = rollout.step()
+                    return rollout.snapshot
+                }
         }
         let episodes = try (0..<2).map { _ in
             var rollout = try Rollout(id)

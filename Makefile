@@ -14,7 +14,8 @@ train: build
 
 test: .build/system-packages check
 	swift build $(SWIFT_FLAGS) --build-tests
-	swift test $(SWIFT_FLAGS) --disable-testable-imports --skip-build
+	# One after the other: many of them look at memory, threads and deadlines of this very process.
+	swift test $(SWIFT_FLAGS) --disable-testable-imports --skip-build --no-parallel
 	$(foreach script,$(wildcard scripts/test-*),$(script) $(BIN) &&) true
 
 # What needs no build: the formatter, and whether generated code is what its source gives.

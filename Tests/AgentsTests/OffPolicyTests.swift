@@ -58,7 +58,8 @@ import Testing
             // Speed changes by at most 0.05 · (15 + 3 · 2) in a step, and a new episode starts elsewhere.
             #expect(abs(replay.nextObservation(row)[2] - replay.observation(row)[2]) < 1.2)
         }
-        #expect(Set((0..<600).map { replay.action($0)[0] }).count > 500)
+        // Explored, and clipped: a third or so lie on a bound.
+        #expect(Set((0..<600).map { replay.action($0)[0] }).count > 300)
         #expect((0..<600).allSatisfy { abs(replay.action($0)[0]) <= 1 })
     }
 
@@ -96,7 +97,7 @@ import Testing
         for learner in learners {
             while learner.steps < learner.totalSteps { _ = try learner.iterate() }
         }
-        #expect(learners[0].updates > 500 && learners[0].updates == learners[1].updates)
+        #expect(learners[0].updates > 200 && learners[0].updates == learners[1].updates)
         #expect(learners[0].policy.tensors == learners[1].policy.tensors)
     }
 

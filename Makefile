@@ -14,8 +14,7 @@ train: build
 
 test: .build/system-packages check
 	swift build $(SWIFT_FLAGS) --build-tests
-	# One after the other: many of them look at memory, threads and deadlines of this very process.
-	swift test $(SWIFT_FLAGS) --disable-testable-imports --skip-build --no-parallel
+	scripts/run-swift-tests $(SWIFT_FLAGS)
 	$(foreach script,$(wildcard scripts/test-*),$(script) $(BIN) &&) true
 
 # What needs no build: the formatter, and whether generated code is what its source gives.

@@ -7,6 +7,9 @@ public struct ServerConfiguration: Sendable {
     public var limits = Limits()
     /// Threads that step a large batch together; results do not depend on it.
     public var threads: Int
+    /// How long a request may take, in seconds, before its handle has a thread of its own, so that pings are answered
+    /// meanwhile. Where requests take less, waking another thread for each would be most of the work.
+    public var slowRequestSeconds = 2e-3
     /// User ids that may connect; the server's own, unless said otherwise.
     public var allowedUsers: Set<UInt32>
     /// A token that clients have to present; `nil`: none.

@@ -8,9 +8,6 @@ typealias HandleRequest = Request<BatchBuffer?>
 
 /// What is done with handles: made, asked, closed.
 extension Session {
-    /// A handle whose requests take longer than that has a thread of its own, so that pings are answered meanwhile.
-    /// Where they take less, waking another thread for each would be most of the work.
-    private static let slowSeconds = 2e-3
     /// So many quick requests in a row show that a handle can do without a thread of its own.
     private static let quickRequestsForTrust = 32
 
@@ -230,7 +227,7 @@ extension Session {
     /// Counts quick requests in a row; returns whether this was one.
     @discardableResult
     private func noteDuration(since start: Double, of handle: EnvironmentHandle) -> Bool {
-        let isQuick = monotonicSeconds() - start <= Session.slowSeconds
+        let isQuick = monotonicSeconds() - start <= server.configuration.slowRequestSeconds
         if isQuick {
             handle.quickRequests.add(1, ordering: .relaxed)
         } else {

@@ -190,6 +190,9 @@ class SharedSteps:
 
     def begin(self, want_info: bool) -> None:
         """Asks for a step with the actions that lie in :attr:`actions`."""
+        if self._connection.closed:
+            # The server may not have heard of it yet, and would step.
+            self._connection.check_alive()
         control = self._control
         self.is_under_way = True
         if want_info is not self._wants_info:

@@ -117,7 +117,7 @@ import Testing
     }
 
     @Test("C10: a client that never reads holds up nobody, and is given up") func neverReads() throws {
-        let running = try RunningServer { $0.sendTimeoutSeconds = 0.3 }
+        let running = try RunningServer { $0.sendTimeoutSeconds = 1.5 }
         let deaf = try running.raw()
         let handle = try deaf.make("test/Echo-v0", count: 10_000)
         try deaf.send(.reset(ResetParameters()), handle: handle)
@@ -128,7 +128,7 @@ import Testing
         let start = Date()
         let other = try running.connect()
         try other.ping()
-        #expect(-start.timeIntervalSinceNow < 0.2)
+        #expect(-start.timeIntervalSinceNow < 1)
         #expect(running.waits { $0.connections == 1 && $0.environments == 0 })
     }
 

@@ -26,12 +26,12 @@ import Testing
     func overlap(transport: Transport) throws {
         let running = try RunningServer()
         let connection = try running.connect()
-        let batches = try (0..<2).map { _ in try slow(connection, milliseconds: 200, transport) }
+        let batches = try (0..<2).map { _ in try slow(connection, milliseconds: 500, transport) }
         let taken = try seconds {
             for batch in batches { try batch.sendStep() }
             for batch in batches.reversed() { try batch.receiveStep() }
         }
-        #expect(taken >= 0.2 && taken < 0.35, "\(taken) s")
+        #expect(taken >= 0.5 && taken < 0.95, "\(taken) s")
     }
 
     @Test("O2, O4: requests of a busy handle wait in order, and hold up nobody else") func pipelining() throws {
@@ -86,18 +86,18 @@ import Testing
             try other.send(environments: [0, 1])
             _ = try other.receive(2)
         }
-        #expect(taken < 0.3, "\(taken) s")
+        #expect(taken < 1.5, "\(taken) s")
     }
 
     @Test("M24, M25: send and receive, in the order in which they become ready") func sendAndReceive() throws {
         let running = try RunningServer { $0.threads = 3 }
         let connection = try running.connect()
         let batch = try slow(connection, milliseconds: 0, count: 3)
-        batch.actions.elements(as: Int64.self)[0] = 150
+        batch.actions.elements(as: Int64.self)[0] = 800
         batch.actions.elements(as: Int64.self)[1] = 10
-        batch.actions.elements(as: Int64.self)[2] = 70
+        batch.actions.elements(as: Int64.self)[2] = 300
         let sending = try seconds { try batch.send(environments: [0, 1, 2]) }
-        #expect(sending < 0.1)
+        #expect(sending < 0.25)
         #expect(throws: GymError.self) { try batch.step() }
         #expect(throws: GymError.self) { try batch.reset() }
         #expect(throws: GymError.self) { try batch.send(environments: [0]) }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from conftest import RunningServer, start, swift_binary
+from conftest import PATIENCE, RunningServer, kill, run, start, swift_binary
 from gymnasium import error
 
 import swift_gym
@@ -131,9 +130,7 @@ class TestAServerOfOnesOwn:
             "print(process._shared._server._process.pid, process._shared._server.path, flush=True)\n"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, "-c", script + endings[how]], env=environment, capture_output=True, text=True
-        )
+        done = run([sys.executable, "-c", script + endings[how]], env=environment)
         pid, path = done.stdout.split()
         assert wait_for(lambda: not is_running(int(pid)))
         assert wait_for(lambda: not Path(path).exists())
@@ -152,7 +149,17 @@ class TestAServerOfOnesOwn:
                 status = 0
             finally:
                 os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0
+        statuses: list[int] = []
+
+        def has_ended() -> bool:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            statuses.extend([status] if ended else [])
+            return bool(ended)
+
+        if not wait_for(has_ended, PATIENCE):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert statuses == [0]
         env.step(0)
         env.close()
 
@@ -194,10 +201,7 @@ class TestAServerThatDies:
         path = tmp_path / "doomed"
         server = start([str(swift_binary()), "serve", "--socket", str(path)], path)
         yield server, transport
-        server.process.kill()
-        server.process.wait()
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        kill(server)
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_between_steps(self, doomed: tuple[RunningServer, str], number: int) -> None:
@@ -206,7 +210,7 @@ class TestAServerThatDies:
         env = swift_gym.Env("CartPole-v1", server=server.address, transport=transport)
         env.reset(seed=0)
         server.process.send_signal(number)
-        server.process.wait()
+        server.process.wait(PATIENCE)
         start = time.monotonic()
         with pytest.raises(swift_gym.ServerDied) as died:
             env.step(0)

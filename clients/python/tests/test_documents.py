@@ -16,7 +16,7 @@ from conftest import PATIENCE, read_line, run, swift_binary
 
 PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parents[1]
-IN_PROCESS = (PACKAGE / "README.md", CHECKOUT / "docs" / "clients-python.md")
+IN_PROCESS = (CHECKOUT / "README.md", PACKAGE / "README.md", CHECKOUT / "docs" / "clients-python.md")
 # Their code is in docs/examples as well (scripts/generate-examples), where it is built.
 TUTORIALS = tuple(CHECKOUT / "docs" / f"write-{name}.md" for name in ("a-client", "a-server", "an-environment"))
 
@@ -26,7 +26,7 @@ _BLOCK = re.compile(r"^```(\S*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTAL
 SECONDS = 200.0
 
 
-@pytest.mark.parametrize("document", IN_PROCESS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", IN_PROCESS, ids=lambda path: str(path.relative_to(CHECKOUT)))
 def test_its_code_runs(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWIFT_GYM_SERVER_BINARY", str(swift_binary()))
     monkeypatch.delenv("SWIFT_GYM_SERVER", raising=False)

@@ -19,7 +19,7 @@ test: .build/system-packages check
 
 # What needs no build: the formatter, and whether generated code is what its source gives.
 check: .build/system-packages
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests docs/examples
 	$(foreach script,$(wildcard scripts/generate-*),$(script) --check &&) true
 
 bench: build

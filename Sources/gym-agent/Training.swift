@@ -69,11 +69,9 @@ final class Training {
         } catch let error as CheckpointError {
             throw CheckpointError("the checkpoint \(path) cannot be taken: \(error)")
         }
-        if let states = checkpoint.environmentStates, canSaveEnvironments {
-            try batch.restore(states)
-        } else {
+        if let obstacle = try obstacle(toRestoring: checkpoint.environmentStates) {
             StandardStreams.error(
-                "the environments' states are not \(canSaveEnvironments ? "in the checkpoint" : "the server's to set"): "
+                "the environments' states \(obstacle): "
                     + "the run goes on with fresh episodes, and not exactly as it would have")
             learner.startFreshEpisodes()
         }
@@ -82,6 +80,19 @@ final class Training {
         bestReturn = checkpoint.bestReturn
         latestCheckpoint = (checkpoint.steps, path)
         try folder.continueProgress(length: checkpoint.progressLength, step: checkpoint.steps)
+    }
+
+    /// Has the environments go on where they stood; says why they cannot, as the end of a sentence.
+    private func obstacle(toRestoring states: [[UInt8]]?) throws -> String? {
+        guard canSaveEnvironments else { return "are not the server's to set" }
+        guard let states else { return "are not in the checkpoint" }
+        do {
+            try batch.restore(states)
+            return nil
+        } catch GymError.refused(let error) where error.code == .invalidState {
+            // A server of another version, or one that seals its states and was started anew.
+            return "are not taken by the server (\(error.message))"
+        }
     }
 
     private var canSaveEnvironments: Bool {

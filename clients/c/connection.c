@@ -293,13 +293,10 @@ gym_status gym_await(gym_client *client, uint64_t id, Gym__V1__Response **respon
     }
 }
 
-gym_status gym_check_alive(gym_client *client, gym_error *error) {
-    uint8_t byte;
-    ssize_t peeked = recv(client->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (peeked == 0) return gym_lose(client, error, GYM_LOST, "the server closed the connection");
-    if (peeked < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-        return gym_lose(client, error, GYM_LOST, "receive: %s", strerror(errno));
-    return GYM_OK;
+bool gym_has_gone(const gym_client *client) {
+    // Not by reading: what was sent and not read yet, a notice for instance, would hide the end.
+    struct pollfd request = {.fd = client->socket, .events = POLLRDHUP};
+    return poll(&request, 1, 0) > 0 && request.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
 // ---------------------------------------------------------------------------------------------- requests

@@ -159,7 +159,7 @@ typedef struct gym_tensor {
     size_t size;
 } gym_tensor;
 
-/// The leaves of the actions, in the order of the space; as many as gym_action_leaves says. The caller writes the
+/// The leaves of the actions, in the order of the space; as many as gym_action_leaves says. Cannot fail. The caller writes the
 /// members there before a step. Memory of the batch's own, or shared with the server: not to be written to between
 /// gym_step_send and gym_step_receive.
 const gym_tensor *gym_actions(const gym_batch *batch);
@@ -204,6 +204,9 @@ gym_status gym_step(gym_batch *batch, gym_error *error);
 
 /// The same in two halves, so that other work is done meanwhile, other batches of the client included. Between them
 /// the batch takes no other call but gym_close and gym_disconnect (GYM_ARGUMENT).
+///
+/// gym_step_send fails with GYM_ARGUMENT, GYM_LOST, GYM_TIMEOUT, GYM_MEMORY; nothing is under way then. gym_step_receive
+/// fails as gym_reset does, with GYM_ARGUMENT when no step is under way; none is afterwards, however it ends.
 gym_status gym_step_send(gym_batch *batch, gym_error *error);
 gym_status gym_step_receive(gym_batch *batch, gym_error *error);
 

@@ -78,8 +78,8 @@ gym_status gym_await(gym_client *client, uint64_t id, Gym__V1__Response **respon
 gym_status gym_read_for_batches(gym_client *client, gym_error *error);
 /// Gives a response to the batch that awaits it; false when none does. It is freed then.
 bool gym_deliver(gym_client *client, Gym__V1__Response *response);
-/// GYM_LOST when the server has closed, without waiting.
-gym_status gym_check_alive(gym_client *client, gym_error *error);
+/// Whether the server has closed the connection; does not wait, nor read.
+bool gym_has_gone(const gym_client *client);
 /// Turns an error of the server into a failure.
 gym_status gym_refused(gym_client *client, const Gym__V1__Error *refusal, gym_error *error);
 

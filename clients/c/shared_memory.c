@@ -118,8 +118,11 @@ gym_status gym_wait_for_ring(gym_batch *batch, uint32_t *ending, gym_error *erro
         }
         atomic_store(word(batch, response_sleeper), 0);
         if (atomic_load(response) != before) break;
-        gym_status status = gym_check_alive(client, error);
-        if (status != GYM_OK) return status;
+        if (gym_has_gone(client)) {
+            // It may have answered before it went.
+            if (atomic_load(response) != before) break;
+            return gym_lose(client, error, GYM_LOST, "the server closed the connection");
+        }
         if (deadline > 0 && gym_now() > deadline)
             return gym_lose(client, error, GYM_TIMEOUT, "the server did not answer in time");
     }

@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 from gymnasium import error as gymnasium_error
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 
 from swift_gym import protocol
 from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.errors import ProtocolError, ServerError
+from swift_gym.framing import REQUEST, frame
 from swift_gym.process import lease_server
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet, SharedSteps, is_available
 from swift_gym.spaces import (
     LeafLayout,
+    WireError,
     leaf_layouts,
     leaf_to_message,
     leaves_from_messages,
@@ -28,6 +31,7 @@ from swift_gym.spaces import (
     take_apart,
     tensor_from_message,
 )
+from swift_gym.step_frames import StepRequestFrame, StepResponseFrame
 
 __all__ = ["RemoteBatch", "ResetResult", "invalid_action", "mark_ended", "split_state"]
 
@@ -235,6 +239,39 @@ class RemoteBatch:
             )
         return ResetResult([leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves], response)
 
+    def send(self, rows: Sequence[int], actions: Sequence[Any]) -> None:
+        """Has the given environments step; :meth:`receive` has what comes of it. The actions are leaves."""
+        request = self._asynchronous_request()
+        request.send.SetInParent()
+        request.send.environment_index[:] = rows
+        for layout, batch in zip(self.action_layouts, actions, strict=True):
+            try:
+                leaf_to_message(layout, batch, request.send.action.add())
+            except ValueError as problem:
+                raise gymnasium_error.InvalidAction(str(problem)) from None
+        self.connection.exchange(request)
+
+    def receive(self, count: int) -> tuple[NDArray[np.intp], ResultSet]:
+        """The first ``count`` of the environments that were sent to: which they are, and their results."""
+        request = self._asynchronous_request()
+        request.receive.count = count
+        response = self.connection.exchange(request).receive
+        with self.connection.understanding():
+            result = results_from_message(response, self.observation_layouts, count, has_indices=True)
+        rows = np.array(response.environment_index, np.intp)
+        if rows.max() >= self.num_envs:
+            raise ProtocolError(f"environment_index names environment {rows.max()} of {self.num_envs}")
+        return rows, result
+
+    def _asynchronous_request(self) -> messages.Request:
+        request = self.request()
+        if self.transport != "socket" or protocol.ASYNCHRONOUS not in self.connection.capabilities:
+            raise gymnasium_error.UnsupportedMode(
+                f"send and receive need environments made with transport='socket' (these: {self.transport!r}) "
+                f"on a server that has the capability {protocol.ASYNCHRONOUS}"
+            )
+        return request
+
     def render(self, rows: Sequence[int]) -> list[Any]:
         """A picture (or text) of each of the given environments."""
         request = self.request()
@@ -301,74 +338,113 @@ class SocketSteps:
         num_envs: int,
     ) -> None:
         self._connection = connection
+        self._handle = handle
         self._layouts = observation
         self._action_layouts = action
         self._num_envs = num_envs
-        self._id = 0
         self.is_under_way = False
-        self.actions: list[Any] = [
-            () if layout.dtype is None else np.zeros((num_envs, *layout.shape), layout.dtype) for layout in action
-        ]
-        # One request for all steps: only what lies in the tensors changes.
-        self._request = messages.Request(handle=handle)
-        self._request.step.SetInParent()
-        self._leaves = [self._request.step.action.add() for _ in action]
-        for layout, batch, leaf in zip(action, self.actions, self._leaves, strict=True):
-            if layout.dtype is not None:
-                leaf_to_message(layout, batch, leaf)
+        self._frame: StepRequestFrame | None = None
+        self._expected: StepResponseFrame | None = None
+        if any(layout.is_ragged for layout in action):
+            self.actions: list[Any] = [
+                () if layout.dtype is None else np.zeros((num_envs, *layout.shape), layout.dtype) for layout in action
+            ]
+        else:
+            self._frame = StepRequestFrame(handle, action, num_envs)
+            self.actions = self._frame.actions
+        self._take_id()
+
+    def _take_id(self) -> None:
+        """Gives the steps from here on an id of their own."""
+        self._id = self._connection.new_step_id()
+        if self._frame is not None:
+            self._frame.set_id(self._id)
+        if not any(layout.is_ragged for layout in self._layouts):
+            self._expected = StepResponseFrame(self._id, self._handle, self._layouts, self._num_envs)
 
     def begin(self, want_info: bool) -> None:
         """Asks for a step with the actions that lie in :attr:`actions`."""
-        for layout, batch, leaf in zip(self._action_layouts, self.actions, self._leaves, strict=True):
-            if layout.dtype is not None:
-                leaf.tensor.data = batch.tobytes()
-            else:
-                leaf.Clear()
-                try:
-                    leaf_to_message(layout, batch, leaf)
-                except ValueError as problem:
-                    raise gymnasium_error.InvalidAction(str(problem)) from None
-        self._request.step.want_info = want_info
-        self._id = self._connection.send(self._request)
+        if self._frame is not None:
+            self._frame.set_want_info(want_info)
+            self._connection.send_frame(self._frame.content)
+        else:
+            self._connection.send_frame(memoryview(frame(REQUEST, self._request(want_info).SerializeToString())))
         self.is_under_way = True
+
+    def _request(self, want_info: bool) -> messages.Request:
+        request = messages.Request(id=self._id, handle=self._handle)
+        request.step.want_info = want_info
+        for layout, batch in zip(self._action_layouts, self.actions, strict=True):
+            try:
+                leaf_to_message(layout, batch, request.step.action.add())
+            except ValueError as problem:
+                raise gymnasium_error.InvalidAction(str(problem)) from None
+        return request
 
     def settle(self) -> None:
         """Forgets a step that an exception, such as Ctrl-C, made everybody lose interest in."""
         self.is_under_way = False
         self._connection.abandon(self._id)
+        self._take_id()
 
     def finish(self) -> ResultSet:
         """Waits for the step that was begun."""
+        expected = self._expected
         try:
-            response = self._connection.wait(self._id, "step").step
+            content = None if expected is None else self._connection.next_expected(expected)
+            if content is None:
+                response = self._connection.wait(self._id, "step").step
         except Exception:
             # Answered, in its way. What is no Exception, such as Ctrl-C, leaves it under way.
             self.is_under_way = False
             raise
         self.is_under_way = False
-        n = self._num_envs
-        if not len(response.rewards) == 8 * n or not len(response.terminated) == len(response.truncated) == n:
-            raise ProtocolError(f"a step's rewards and flags are not those of {n} environments")
-        rows = None
-        final: list[Any] = []
-        with self._connection.understanding():
-            observation = leaves_from_messages(self._layouts, response.observation, n, "the observation")
-            if response.final_observation:
-                rows = np.array(response.final_index, np.intp)
-                if rows.size and rows.max() >= n:
-                    raise ProtocolError(f"final_index names environment {rows.max()} of {n}")
-                final = leaves_from_messages(
-                    self._layouts, response.final_observation, len(rows), "the final observation"
-                )
+        if content is None:
+            with self._connection.understanding():
+                return results_from_message(response, self._layouts, self._num_envs)
+        assert expected is not None
         return ResultSet(
-            observation=observation,
-            final_observation=final,
-            rewards=np.frombuffer(response.rewards, "<f8"),
-            terminated=np.frombuffer(response.terminated, np.bool_),
-            truncated=np.frombuffer(response.truncated, np.bool_),
-            message=response if response.info or response.final_info or response.faults else None,
-            final_rows=rows,
+            expected.observation(content),
+            [],
+            expected.rewards(content),
+            expected.terminated(content),
+            expected.truncated(content),
         )
+
+
+def results_from_message(
+    response: messages.StepResponse, layouts: Sequence[LeafLayout], rows: int, *, has_indices: bool = False
+) -> ResultSet:
+    """What the response to a step, or to receive, says of its rows.
+
+    Args:
+        has_indices: whether it has to say which environment each row is.
+
+    Raises:
+        WireError: it contradicts itself or the space.
+
+    """
+    if len(response.rewards) != 8 * rows or not len(response.terminated) == len(response.truncated) == rows:
+        raise WireError(f"a step's rewards and flags are not those of {rows} environments")
+    if has_indices and len(response.environment_index) != rows:
+        raise WireError(f"environment_index names {len(response.environment_index)} environments for {rows} rows")
+    final_rows = None
+    final: list[Any] = []
+    observation = leaves_from_messages(layouts, response.observation, rows, "the observation")
+    if response.final_observation:
+        final_rows = np.array(response.final_index, np.intp)
+        if final_rows.size and final_rows.max() >= rows:
+            raise WireError(f"final_index names row {final_rows.max()} of {rows}")
+        final = leaves_from_messages(layouts, response.final_observation, len(final_rows), "the final observation")
+    return ResultSet(
+        observation=observation,
+        final_observation=final,
+        rewards=np.frombuffer(response.rewards, "<f8"),
+        terminated=np.frombuffer(response.terminated, np.bool_),
+        truncated=np.frombuffer(response.truncated, np.bool_),
+        message=response if response.info or response.final_info or response.faults else None,
+        final_rows=final_rows,
+    )
 
 
 def mark_ended(state: bytes, has_ended: bool) -> bytes:

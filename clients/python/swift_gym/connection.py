@@ -8,7 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gymnasium import error as gymnasium_error
 from gymnasium import spaces
@@ -25,6 +25,7 @@ from swift_gym.errors import (
 from swift_gym.framing import NOTICE, REQUEST, RESPONSE, FrameError, FrameReader, frame
 from swift_gym.protocol import messages
 from swift_gym.spaces import WireError, option_from_message, space_from_message
+from swift_gym.step_frames import STEP_IDS, StepResponseFrame
 
 if TYPE_CHECKING:
     from swift_gym.env import Env
@@ -285,13 +286,34 @@ class Connection:
         self._next_id += 1
         try:
             self._socket.sendall(frame(REQUEST, request.SerializeToString()))
+        except OSError as problem:
+            self._fail_to_send(problem)
+        return request.id
+
+    def new_step_id(self) -> int:
+        """An id for the steps of a handle, which are made one after the other: they may all have the same."""
+        self._next_id += 1
+        return STEP_IDS + self._next_id
+
+    def send_frame(self, content: memoryview) -> None:
+        """Sends a whole frame."""
+        self._require_open()
+        try:
+            self._socket.sendall(content)
+        except OSError as problem:
+            self._fail_to_send(problem)
+
+    def next_expected(self, response: StepResponseFrame) -> bytes | None:
+        """Waits for the next frame; the frame itself if it is such a response, else ``None``: :meth:`wait` has it."""
+        if self._arrived:
+            return None
+        self._require_open()
+        try:
+            return self._reader.next_expected(response.size, response.fits)
         except BlockingIOError:
             raise self._timed_out() from None
         except OSError as problem:
-            # What the server said before it closed explains more than the failed send.
-            while True:
-                self._read_frame(str(problem))
-        return request.id
+            raise self._died(str(problem)) from None
 
     def wait(self, id: int, kind: str | None) -> messages.Response:
         """Waits for the response to the request with this id, which has to be of the given kind."""
@@ -354,6 +376,13 @@ class Connection:
         except WireError as problem:
             raise ProtocolError(f"the server at unix:{self.path} broke the protocol: {problem}") from problem
 
+    def _fail_to_send(self, problem: OSError) -> NoReturn:
+        if isinstance(problem, BlockingIOError):
+            raise self._timed_out() from None
+        # What the server said before it closed explains more than the failed send.
+        while True:
+            self._read_frame(str(problem))
+
     def _read_frame(self, problem: str | None = None) -> None:
         """Reads one frame and keeps it for whoever waits for it."""
         self._require_open(problem)
@@ -383,6 +412,11 @@ class Connection:
                     raise_server_error(response.error)
             if key in self._abandoned:
                 self._abandoned.discard(key)
+                if response.make.transport == messages.SHARED_MEMORY:
+                    # Its descriptor, too, would be taken for that of the next make.
+                    descriptor = self._reader.take_descriptor()
+                    if descriptor is not None:
+                        os.close(descriptor)
             else:
                 self._arrived[key] = response
         else:

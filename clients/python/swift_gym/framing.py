@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["HEADER_SIZE", "NOTICE", "REQUEST", "RESPONSE", "Frame", "FrameError", "FrameReader", "frame"]
+__all__ = ["HEADER_SIZE", "NOTICE", "REQUEST", "RESPONSE", "Frame", "FrameError", "FrameReader", "frame", "header"]
 
 REQUEST = 1
 RESPONSE = 2
@@ -39,6 +40,18 @@ class Frame:
     body: memoryview
 
 
+def header(kind: int, size: int) -> bytes:
+    """The header of a frame whose body has ``size`` bytes.
+
+    Raises:
+        FrameError: the body is larger than a frame can say.
+
+    """
+    if size > 0xFFFF_FFFF:
+        raise FrameError(f"a frame's body has at most {0xFFFF_FFFF} bytes, not {size}", too_large=True)
+    return _HEADER.pack(size, kind, 0, 0)
+
+
 def frame(kind: int, body: bytes) -> bytes:
     """A frame, ready to be sent.
 
@@ -46,9 +59,7 @@ def frame(kind: int, body: bytes) -> bytes:
         FrameError: the body is larger than a frame can say.
 
     """
-    if len(body) > 0xFFFF_FFFF:
-        raise FrameError(f"a frame's body has at most {0xFFFF_FFFF} bytes, not {len(body)}", too_large=True)
-    return _HEADER.pack(len(body), kind, 0, 0) + body
+    return header(kind, len(body)) + body
 
 
 class FrameReader:
@@ -95,6 +106,24 @@ class FrameReader:
         start = self._start + HEADER_SIZE
         self._start = start + length
         return Frame(kind, self._view[start : self._start])
+
+    def next_expected(self, size: int, fits: Callable[[bytearray], bool]) -> bytes | None:
+        """The next frame, if it has this size and is what ``fits`` expects; else ``None``, and it is left for ``next``.
+
+        Raises:
+            OSError: the socket failed.
+
+        """
+        if self._start != self._end or size > len(self._memory):
+            return None
+        self._start = 0
+        # Nothing that passes descriptors is expected here; the kernel closes one that comes.
+        self._end = received = self._socket.recv_into(self._memory)
+        self.bytes_received += received
+        if received < size or not fits(self._memory):
+            return None
+        self._start = size
+        return bytes(self._view[:size])
 
     @property
     def has_buffered_bytes(self) -> bool:

@@ -82,7 +82,7 @@ def _fence() -> None:
     _lock.release()
 
 
-@dataclass
+@dataclass(slots=True)
 class ResultSet:
     """The results of a step: arrays whose first axis are the environments.
 

@@ -17,7 +17,7 @@ from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.info import vector_info
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet
-from swift_gym.spaces import LeafLayout, assemble, row_of
+from swift_gym.spaces import LeafLayout, WireError, assemble, row_of
 
 __all__ = ["VectorEnv"]
 
@@ -157,7 +157,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._flags = None
         with self._batch.connection.understanding():
             infos = vector_info(result.message.info, self.num_envs)
-        self._add_faults(infos, result.message.faults)
+            self._add_faults(infos, result.message.faults)
         return assemble(self.single_observation_space, iter(result.observation)), infos
 
     def _checked_mask(self, mask: Any) -> NDArray[np.bool_]:
@@ -212,6 +212,59 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._pending = None
         return self._results(self._batch.steps.finish())
 
+    def send(self, actions: Any, indices: Sequence[int] | None = None) -> None:
+        """Has some environments step without waiting for them; :meth:`receive` gives the first that are ready.
+
+        So environments that take their time do not hold up the others. It needs ``transport="socket"``, and a server
+        that has the capability ``async.v1``. Until all that was sent is received, the environments take no other call
+        but these two and ``close``.
+
+        Args:
+            actions: one for each of the given environments, batched like those of :meth:`step`.
+            indices: which environments, none twice; ``None``: all.
+
+        Raises:
+            InvalidAction: an action is not in the action space; nothing was stepped, in no environment.
+            AlreadyPendingCallError: one of the environments was sent to and not received yet.
+            ResetNeeded: an environment has no episode, or it has ended under DISABLED.
+            UnsupportedMode: server or transport cannot do it.
+
+        """
+        self._require_idle("send")
+        rows = range(self.num_envs) if indices is None else indices
+        leaves: list[Any] = []
+        for layout, leaf in zip(self._batch.action_layouts, self._batch.action_leaves(actions), strict=True):
+            if layout.dtype is None:
+                if len(leaf) != len(rows):
+                    raise gymnasium_error.InvalidAction(f"there are {len(leaf)} actions for {len(rows)} environments")
+                leaves.append(leaf)
+            else:
+                place = np.empty((len(rows), *layout.shape), layout.dtype)
+                _write(layout, (len(rows),), place, leaf)
+                leaves.append(place)
+        self._batch.send(rows, leaves)
+
+    def receive(self, count: int = 1) -> _StepResult:
+        """Waits until ``count`` of the environments that were sent to are ready.
+
+        Returns:
+            What :meth:`step` returns, with ``count`` rows in the order in which the environments became ready;
+            ``infos["env_id"]`` says which they are. Other info does not come with it, but for ``final_obs``.
+
+        Raises:
+            NoAsyncCallError: fewer than ``count`` environments are pending.
+            UnsupportedMode: server or transport cannot do it.
+
+        """
+        self._require_idle("receive")
+        rows, result = self._batch.receive(count)
+        ended = self._ended_rows()
+        self._ended = ended.copy()
+        self._ended[rows] = False if self._batch.same_step else result.terminated | result.truncated
+        infos = self._infos(result, {row: position for position, row in enumerate(rows.tolist())})
+        infos["env_id"] = rows
+        return self._step_result(result, infos)
+
     def _require_idle(self, what: str) -> None:
         if self._pending is not None and not self._batch.closed:
             raise gymnasium_error.AlreadyPendingCallError(
@@ -221,16 +274,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._batch.request()
 
     def _results(self, result: ResultSet) -> _StepResult:
-        batch = self._batch
-        self._flags = terminated, truncated = result.terminated, result.truncated
-        infos: dict[str, Any] = {}
-        message = result.message
-        with batch.connection.understanding():
-            if message is not None:
-                infos = vector_info(message.info, self.num_envs)
-                self._add_faults(infos, message.faults)
-            if batch.same_step and (terminated.any() or truncated.any()):
-                self._add_final(infos, result)
+        self._flags = result.terminated, result.truncated
+        return self._step_result(result, self._infos(result))
+
+    def _step_result(self, result: ResultSet, infos: dict[str, Any]) -> _StepResult:
+        terminated, truncated = result.terminated, result.truncated
         if not self.copy:
             observation = assemble(self.single_observation_space, iter(result.observation))
             return observation, result.rewards, terminated, truncated, infos
@@ -238,13 +286,25 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         observation = assemble(self.single_observation_space, leaves)
         return observation, result.rewards.copy(), terminated.copy(), truncated.copy(), infos
 
+    def _infos(self, result: ResultSet, places: Mapping[int, int] | None = None) -> dict[str, Any]:
+        """The infos of a result; ``places``: which row each environment is, when environment i is not row i."""
+        infos: dict[str, Any] = {}
+        batch, message = self._batch, result.message
+        with batch.connection.understanding():
+            if message is not None:
+                infos = vector_info(message.info, len(result.terminated))
+                self._add_faults(infos, message.faults, places)
+            if batch.same_step and (result.terminated.any() or result.truncated.any()):
+                self._add_final(infos, result)
+        return infos
+
     def _add_final(self, infos: dict[str, Any], result: ResultSet) -> None:
         """Adds ``final_obs`` and ``final_info`` with their masks, as Gymnasium's vector environments do."""
         ended = result.terminated | result.truncated
         rows = np.flatnonzero(ended)
         leaves, layouts = result.final_observation, self._batch.observation_layouts
         space = self.single_observation_space
-        final = np.full(self.num_envs, None, dtype=object)
+        final = np.full(len(ended), None, dtype=object)
         if rows.size:
             if result.final_rows is None:
                 # All rows have a place; only those where an episode ended are valid.
@@ -256,17 +316,23 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         infos["final_obs"] = final
         infos["_final_obs"] = ended
         columns = [] if result.message is None else result.message.final_info
-        infos["final_info"] = vector_info(columns, self.num_envs, rows)
+        infos["final_info"] = vector_info(columns, len(ended), rows)
         infos["_final_info"] = ended.copy()
 
-    def _add_faults(self, infos: dict[str, Any], faults: Sequence[messages.Fault]) -> None:
+    def _add_faults(
+        self, infos: dict[str, Any], faults: Sequence[messages.Fault], places: Mapping[int, int] | None = None
+    ) -> None:
         if not faults:
             return
-        texts = np.full(self.num_envs, None, dtype=object)
-        mask = np.zeros(self.num_envs, np.bool_)
+        count = self.num_envs if places is None else len(places)
+        texts = np.full(count, None, dtype=object)
+        mask = np.zeros(count, np.bool_)
         for fault in faults:
-            texts[fault.environment_index] = fault.message
-            mask[fault.environment_index] = True
+            row = fault.environment_index if places is None else places.get(fault.environment_index, count)
+            if row >= count:
+                raise WireError(f"a fault is of environment {fault.environment_index}, which has no row")
+            texts[row] = fault.message
+            mask[row] = True
         infos["fault"], infos["_fault"] = texts, mask
 
     # ------------------------------------------------------------------------------------ everything else

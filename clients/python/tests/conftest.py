@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +26,10 @@ LOCAL = (
     "environments:swift_gym_tests/Counter-v0",
     "environments:swift_gym_tests/Text-v0",
 )
+# Seconds that a process has to start, to end, or to do what it is run for. Generous: the machine may be busy.
+PATIENCE = 60.0
+# Seconds that a test may take.
+LIMIT = 240
 
 
 @dataclass
@@ -33,23 +41,76 @@ class RunningServer:
 
 
 def start(command: list[str], path: Path) -> RunningServer:
-    """Starts a server and waits until it listens."""
+    """Starts a server, which ends with this process, and waits until it listens."""
     folder = str(Path(__file__).parent)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, *filter(None, sys.path)])}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment, cwd=folder
+        [*command, "--until-eof"],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=folder,
     )
+    server = RunningServer(f"unix:{path}", process)
+    try:
+        assert read_line(process) == f"listening on {server.address}\n"
+    except BaseException:
+        kill(server)
+        raise
+    return server
+
+
+def read_line(process: subprocess.Popen[str], seconds: float = PATIENCE) -> str:
+    """The first line that a process writes, or what it wrote until it ended."""
     assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line == f"listening on unix:{path}\n", line
-    return RunningServer(f"unix:{path}", process)
+    descriptor, line = process.stdout.fileno(), b""
+    deadline = time.monotonic() + seconds
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        assert readable, f"{process.args} wrote no line within {seconds} seconds, only {line!r}"
+        piece = os.read(descriptor, 1)
+        if not piece:
+            break
+        line += piece
+    return line.decode()
+
+
+def run(command: list[str], seconds: float = PATIENCE, **arguments: Any) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, which has to come in time, and returns what it wrote."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, **arguments)
 
 
 def end(server: RunningServer) -> None:
-    server.process.terminate()
-    assert server.process.wait(20) == 0
-    assert server.process.stdout is not None
-    server.process.stdout.close()
+    """Ends a server as users do; it has to end well, and in time."""
+    try:
+        server.process.terminate()
+        assert server.process.wait(PATIENCE) == 0
+    finally:
+        kill(server)
+
+
+def kill(server: RunningServer) -> None:
+    """Ends a server whatever it does, if it has not ended yet."""
+    server.process.kill()
+    server.process.wait(PATIENCE)
+    for stream in (server.process.stdin, server.process.stdout):
+        assert stream is not None
+        stream.close()
+
+
+@pytest.fixture(autouse=True)
+def limit() -> Iterator[None]:
+    """Fails a test that hangs; for one that hangs where no exception reaches it, pytest has a limit of its own."""
+
+    def fail(*_: object) -> None:
+        raise TimeoutError(f"the test took more than {LIMIT} seconds")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def python_command(path: Path, *arguments: str) -> list[str]:
@@ -101,7 +162,4 @@ def start_python(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
 
     yield run
     for server in started:
-        server.process.kill()
-        server.process.wait()
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        kill(server)

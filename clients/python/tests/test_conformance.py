@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 
 import pytest
-from conftest import RunningServer, swift_binary
+from conftest import RunningServer, run, swift_binary
 
 from swift_gym.serve.conformance import IDS
 
@@ -16,7 +15,7 @@ def test_the_python_server_keeps_to_the_protocol(start_python: Callable[..., Run
     if not suite.is_file():
         pytest.skip("no gym-conformance beside gym-server")
     server = start_python("CartPole-v1", "Pendulum-v1", *(f"swift_gym.serve.conformance:{id}" for id in IDS))
-    done = subprocess.run([str(suite), "--server", server.address], capture_output=True, text=True, timeout=300)
+    done = run([str(suite), "--server", server.address], seconds=200)
     failed = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert done.returncode == 0 and not failed, "\n".join(failed) or done.stdout[-2000:] + done.stderr
     # What is skipped is what the server does not announce, and nothing else.

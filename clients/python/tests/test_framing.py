@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from conftest import PATIENCE
 
 from swift_gym.framing import NOTICE, REQUEST, RESPONSE, FrameError, FrameReader, frame
 
@@ -29,7 +30,8 @@ def test_frames_come_out_as_they_went_in(pair: tuple[socket.socket, FrameReader]
     for body in bodies:
         received = reader.next()
         assert received is not None and received.kind == RESPONSE and bytes(received.body) == body
-    thread.join()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
     assert reader.bytes_received == sum(8 + len(body) for body in bodies)
     sender.close()
     assert reader.next() is None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +15,14 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from conftest import RunningServer, start, swift_binary
+from conftest import PATIENCE, RunningServer, end, kill, run, start, swift_binary
 from gymnasium import error
 
 import swift_gym
 from swift_gym import process
+
+# Takes the milliseconds that its action says.
+SLOW = "conformance/Slow-v0"
 
 # Seconds within which a dead server has to be noticed: one is promised, and a busy machine is given three.
 NOTICED = 3.0
@@ -32,6 +36,11 @@ def descriptors() -> set[str]:
         except OSError:
             continue
     return found
+
+
+def memory_maps(pid: int | str = "self") -> list[str]:
+    """The files without a name that a process has mapped: shared memory is one."""
+    return [line.split()[-1] for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "memfd:" in line]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
@@ -131,9 +140,7 @@ class TestAServerOfOnesOwn:
             "print(process._shared._server._process.pid, process._shared._server.path, flush=True)\n"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, "-c", script + endings[how]], env=environment, capture_output=True, text=True
-        )
+        done = run([sys.executable, "-c", script + endings[how]], env=environment)
         pid, path = done.stdout.split()
         assert wait_for(lambda: not is_running(int(pid)))
         assert wait_for(lambda: not Path(path).exists())
@@ -152,7 +159,17 @@ class TestAServerOfOnesOwn:
                 status = 0
             finally:
                 os._exit(status)
-        assert os.waitpid(child, 0)[1] == 0
+        statuses: list[int] = []
+
+        def has_ended() -> bool:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            statuses.extend([status] if ended else [])
+            return bool(ended)
+
+        if not wait_for(has_ended, PATIENCE):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert statuses == [0]
         env.step(0)
         env.close()
 
@@ -189,15 +206,12 @@ class TestAServerThatDies:
     ) -> Iterator[tuple[RunningServer, str]]:
         kind, _, transport = request.param.partition("-")
         if kind == "python":
-            yield start_python(), transport
+            yield start_python("CartPole-v1", f"swift_gym.serve.conformance:{SLOW}"), transport
             return
         path = tmp_path / "doomed"
-        server = start([str(swift_binary()), "serve", "--socket", str(path)], path)
+        server = start([str(swift_binary()), "serve", "--socket", str(path), "--conformance"], path)
         yield server, transport
-        server.process.kill()
-        server.process.wait()
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        kill(server)
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_between_steps(self, doomed: tuple[RunningServer, str], number: int) -> None:
@@ -206,7 +220,7 @@ class TestAServerThatDies:
         env = swift_gym.Env("CartPole-v1", server=server.address, transport=transport)
         env.reset(seed=0)
         server.process.send_signal(number)
-        server.process.wait()
+        server.process.wait(PATIENCE)
         start = time.monotonic()
         with pytest.raises(swift_gym.ServerDied) as died:
             env.step(0)
@@ -218,18 +232,47 @@ class TestAServerThatDies:
         del env, died
         assert descriptors() == before
 
-    def test_during_a_step(self, doomed: tuple[RunningServer, str]) -> None:
+    @pytest.mark.parametrize("what", ["step", "batch", "reset", "make", "receive"])
+    def test_in_the_middle(self, doomed: tuple[RunningServer, str], what: str) -> None:
         server, transport = doomed
-        envs = swift_gym.VectorEnv("CartPole-v1", 4, server=server.address, transport=transport)
-        envs.reset(seed=0)
-        freeze(server)
-        envs.step_async([0] * 4)
-        server.process.kill()
-        start = time.monotonic()
+        if what == "receive" and (transport, "python" in str(server.process.args)) != ("socket", False):
+            pytest.skip("send and receive are for gym-server's sockets")
+        before, maps = descriptors(), memory_maps()
+        self.kill_in_the_middle(server, transport, what)
+        gc.collect()
+        assert descriptors() == before and memory_maps() == maps
+
+    @staticmethod
+    def kill_in_the_middle(server: RunningServer, transport: str, what: str) -> None:
+        arguments: dict[str, Any] = {"server": server.address, "transport": transport}
+        env, envs = swift_gym.Env(SLOW, **arguments), swift_gym.VectorEnv(SLOW, 3, **arguments)
+        env.reset(seed=0), envs.reset(seed=0)
+        if what == "receive":
+            envs.send([2000] * 3)
+        calls: dict[str, Callable[[], Any]] = {
+            "step": lambda: env.step(2000),
+            "batch": lambda: envs.step([2000] * 3),
+            "reset": lambda: env.reset(options={"milliseconds": 2000}),
+            "make": lambda: swift_gym.Env(SLOW, make_milliseconds=2000, **arguments),
+            "receive": envs.receive,
+        }
+        killed: list[float] = []
+
+        def kill_it() -> None:
+            killed.append(time.monotonic())
+            server.process.kill()
+
+        timer = threading.Timer(0.3, kill_it)
+        timer.start()
         with pytest.raises(swift_gym.ServerDied):
-            envs.step_wait()
-        assert time.monotonic() - start < NOTICED
-        envs.close()
+            calls[what]()
+        assert time.monotonic() - killed[0] < NOTICED
+        timer.join(PATIENCE)
+        # Whatever comes now fails at once, and closing is harmless.
+        for call in (lambda: env.step(0), env.reset, lambda: envs.step([0] * 3), envs.reset):
+            with pytest.raises(swift_gym.ServerDied):
+                call()
+        env.close(), envs.close()
 
     def test_one_that_hangs(self, doomed: tuple[RunningServer, str]) -> None:
         server, transport = doomed
@@ -255,3 +298,28 @@ def test_a_step_that_was_interrupted_leaves_the_environment_usable(swift_server:
         other.step(1)
         assert np.array_equal(env.step(0)[0], other.step(0)[0])
         env.close()
+
+
+@pytest.mark.parametrize("transport", ["shared-memory", "socket"])
+def test_nothing_is_left_of_a_client_that_was_killed(tmp_path: Path, transport: str) -> None:
+    path = tmp_path / "socket"
+    server = start([str(swift_binary()), "serve", "--socket", str(path)], path)
+    open_descriptors = f"/proc/{server.process.pid}/fd"
+    with swift_gym.connect(server.address) as connection:
+        connection.ping()
+        before = len(os.listdir(open_descriptors))
+        script = (
+            "import os, swift_gym\n"
+            f"envs = swift_gym.VectorEnv('CartPole-v1', 64, server={server.address!r}, transport={transport!r})\n"
+            "envs.reset(seed=0)\n"
+            "envs.step_async([0] * 64)\n"
+            "os.kill(os.getpid(), 9)\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        assert run([sys.executable, "-c", script], env=environment).returncode == -signal.SIGKILL
+        assert wait_for(lambda: connection.status().connections == 1)
+        assert connection.status().connections_total == 2 and connection.status().environments == 0
+        assert wait_for(lambda: len(os.listdir(open_descriptors)) == before)
+        assert memory_maps(server.process.pid) == []
+    end(server)
+    assert not path.exists()

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RunningServer, python_command, start
+from conftest import PATIENCE, RunningServer, end, python_command, run, start
 
 import swift_gym
 from swift_gym.protocol import messages
@@ -306,7 +305,7 @@ class TestRequests:
             assert client.ask(id=1, shutdown={}).WhichOneof("message") == "shutdown"
             kind, body = client.frame()
             assert kind == 3 and messages.Notice.FromString(body).WhichOneof("message") == "shutting_down"
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE) == 0
 
     def test_a_slow_environment_delays_nobody(self, start_python: Start) -> None:
         server = start_python("CartPole-v1")
@@ -370,7 +369,7 @@ class TestLife:
             assert kind == 3 and messages.Notice.FromString(body).shutting_down.reason
             with pytest.raises(EOFError):
                 client.frame()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert not path.exists()
 
     def test_a_stale_socket_is_replaced_and_a_live_one_is_not(self, tmp_path: Path) -> None:
@@ -379,24 +378,21 @@ class TestLife:
         stale.bind(str(path))
         stale.close()
         server = start(python_command(path, "CartPole-v1"), path)
-        second = subprocess.run(python_command(path, "CartPole-v1"), capture_output=True, text=True)
+        second = run(python_command(path, "CartPole-v1"))
         assert second.returncode == 1 and "already listens" in second.stderr
         with Raw(server) as client:
             client.ask(ping={})
-        server.process.terminate()
-        assert server.process.wait(10) == 0
-        assert server.process.stdout is not None
-        server.process.stdout.close()
+        end(server)
 
     def test_a_file_in_the_way_is_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "precious"
         path.write_text("data")
-        done = subprocess.run(python_command(path, "CartPole-v1"), capture_output=True, text=True)
+        done = run(python_command(path, "CartPole-v1"))
         assert done.returncode == 1 and "not a socket" in done.stderr
         assert path.read_text() == "data"
 
     def test_wrong_usage(self, tmp_path: Path) -> None:
         for arguments in ([], ["NoSuchEnvironment-v0"], ["no_such_module:CartPole-v1"]):
-            done = subprocess.run(python_command(tmp_path / "s", *arguments), capture_output=True, text=True)
+            done = run(python_command(tmp_path / "s", *arguments))
             assert done.returncode == 2, done
             assert "ID" in done.stderr

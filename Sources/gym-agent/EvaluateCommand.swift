@@ -54,7 +54,8 @@ struct EvaluateCommand: ParsableCommand {
             policy, configuration.environment, episodes: episodes, seed: seed, options: server, on: connection)
         let report = Report(
             environment: configuration.environment, episodes: episodes, meanReturn: evaluation.meanReturn,
-            stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength, returns: each ? evaluation.returns : nil,
+            stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength,
+            returns: each ? evaluation.returns : nil,
             lengths: each ? evaluation.lengths : nil)
         if json {
             let encoder = JSONEncoder()

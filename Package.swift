@@ -124,7 +124,7 @@ let package = Package(
             "ConformanceTests",
             ["Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer", "ServerTestSupport"]),
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
-        tests("GymEnvironmentsTests", ["GymCore", "GymEnvironments"]),
+        tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
         tests("EndToEndTests", ["GymProtocol"]),

@@ -22,10 +22,14 @@ struct EvaluateCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @Flag(help: "With --json: the return and the length of each episode, too.")
+    var each = false
+
     func validate() throws {
         guard (1...1_000_000).contains(episodes) else {
             throw ValidationError("--episodes is \(episodes); it has to be from 1 to 1000000")
         }
+        guard json || !each else { throw ValidationError("--each needs --json") }
     }
 
     func run() throws { try reporting(play) }
@@ -50,7 +54,9 @@ struct EvaluateCommand: ParsableCommand {
             policy, configuration.environment, episodes: episodes, seed: seed, options: server, on: connection)
         let report = Report(
             environment: configuration.environment, episodes: episodes, meanReturn: evaluation.meanReturn,
-            stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength)
+            stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength,
+            returns: each ? evaluation.returns : nil,
+            lengths: each ? evaluation.lengths : nil)
         if json {
             let encoder = JSONEncoder()
             encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -71,5 +77,7 @@ struct EvaluateCommand: ParsableCommand {
         let meanReturn: Double
         let stdReturn: Double
         let meanLength: Double
+        let returns: [Double]?
+        let lengths: [Int]?
     }
 }

@@ -1,3 +1,4 @@
+import AllocationCounter
 import GymCore
 import GymEnvironments
 import TestSupport
@@ -27,6 +28,11 @@ import Testing
         }
 
         mutating func step() -> [EnvironmentFault] {
+            drawActions()
+            return stepOn()
+        }
+
+        mutating func drawActions() {
             switch batch.actionSpace {
             case .discrete(let choices, _):
                 let elements = actions.elements(as: Int64.self)
@@ -35,7 +41,10 @@ import Testing
                 let elements = actions.elements(as: Float.self)
                 for i in elements.indices { elements[i] = Float(generator.uniform(-1, 1)) }
             }
-            return batch.step(rows: 0..<batch.count, actions: actions, wantsInfo: false, into: buffers)
+        }
+
+        func stepOn() -> [EnvironmentFault] {
+            batch.step(rows: 0..<batch.count, actions: actions, wantsInfo: false, into: buffers)
         }
 
         var observation: [Float] { Array(buffers.observation.elements(as: Float.self)) }
@@ -119,6 +128,53 @@ import Testing
                 #expect(run.buffers.terminated[0] == batch.buffers.terminated[row])
             }
         }
+    }
+
+    /// FNV-1a over all observations, rewards and ends of random episodes: the same bits in debug and release builds. A
+    /// change here means that every trajectory has changed.
+    @Test(
+        arguments: zip(
+            ids,
+            [
+                5_260_371_144_354_757_979, 14_118_601_104_697_230_477, 8_552_963_600_483_026_335,
+                9_195_208_472_906_505_286,
+            ] as [UInt64]))
+    func randomEpisodesArePinned(id: String, expected: UInt64) throws {
+        var run = try Run(id, count: 4, seed: 7)
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        func mix(_ bytes: UnsafeRawBufferPointer) {
+            for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        for _ in 0..<300 {
+            _ = run.step()
+            mix(UnsafeRawBufferPointer(run.buffers.observation.bytes(ofLeaf: 0)))
+            for row in 0..<4 {
+                withUnsafeBytes(of: run.buffers.rewards[row]) { mix($0) }
+                withUnsafeBytes(of: run.buffers.terminated[row]) { mix($0) }
+            }
+        }
+        #expect(hash == expected)
+    }
+
+    /// Nine: one full set of lanes and one that is not.
+    @Test(.enabled(if: allocations_are_counted(), "the allocator is not ours to count"), arguments: ids)
+    func aStepAllocatesNothing(id: String) throws {
+        var run = try Run(id, count: 9, seed: 17)
+        for _ in 0..<400 { _ = run.step() }
+        var counted = 0
+        for _ in 0..<400 {
+            run.drawActions()
+            let before = allocations_of_this_thread()
+            _ = run.stepOn()
+            let found = allocations_of_this_thread() - before
+            // Where an episode ends another one starts, and its ground is drawn into new memory.
+            if (0..<9).contains(where: { run.buffers.terminated[$0] != 0 || run.buffers.truncated[$0] != 0 }) {
+                continue
+            }
+            counted += 1
+            #expect(found == 0)
+        }
+        #expect(counted > 200)
     }
 
     /// Where the reference draws what: sky, ground and hull of the walker; sky, moon and lander.

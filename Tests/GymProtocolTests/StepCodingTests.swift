@@ -1,6 +1,5 @@
 import CGymProtocol
 import CProtobufC
-import Glibc
 import GymCore
 import GymProtocol
 import Testing
@@ -10,10 +9,11 @@ import Testing
     private static let spaces: [Space] = [
         .discrete(count: 2),
         .box(Box(low: Float(-1), high: 1, shape: [4])),
-        .box(Box(low: UInt8(0), high: 255, shape: [210, 160, 3])),
+        .box(Box(low: UInt8(0), high: 255, shape: [50, 60, 3])),
         .box(Box(low: Float(0), high: 1, shape: [0, 3])),
         .dict([
-            .init("a", .multiBinary(shape: [3])), .init("b", .multiDiscrete(counts: [2, 3], starts: [0, 0], shape: [2])),
+            .init("a", .multiBinary(shape: [3])),
+            .init("b", .multiDiscrete(counts: [2, 3], starts: [0, 0], shape: [2])),
             .init("c", .box(Box(low: 0.0, high: 1, shape: []))),
         ]),
         .tuple((0..<20).map { .discrete(count: $0 + 1) }),
@@ -25,11 +25,7 @@ import Testing
         _ kind: FrameKind, _ send: (UnixSocket) throws -> Void
     ) throws -> [UInt8] {
         let (left, right) = try UnixSocket.pair()
-        // All of it has to fit: nobody reads meanwhile.
-        for (option, end) in [(SO_SNDBUF, left), (SO_RCVBUF, right)] {
-            var size: Int32 = 1 << 22
-            setsockopt(end.descriptor, SOL_SOCKET, option, &size, socklen_t(MemoryLayout<Int32>.size))
-        }
+        // All of it fits into the socket: nobody reads meanwhile.
         try send(left)
         let reader = FrameReader(right, accepting: [kind], maxBody: 1 << 24)
         return Array(try #require(try reader.next()).body)
@@ -77,10 +73,15 @@ import Testing
             buffers.observation.copyRow(row, from: observation, row: row)
             buffers.rewards[row] = Double(row) - 0.5
         }
-        for ended in [false, true] {
-            if ended { (buffers.truncated[count - 1], buffers.episodeLengths[count - 1]) = (1, 7) }
+        for (ended, finals) in [(false, false), (true, false), (false, true), (true, true)] {
+            buffers.truncated[count - 1] = ended ? 1 : 0
+            (buffers.episodeReturns[count - 1], buffers.episodeLengths[count - 1]) = ended ? (-2.5, 7) : (0, 0)
+            var parts = ResponseWriter.StepContents()
+            parts.hasFinalObservations = finals
+            // Nothing has `info`: that it is wanted changes nothing.
+            parts.wantsInfo = finals
             let sent = try body(.response) {
-                try ResponseWriter($0, maxBody: 1 << 24).step(buffers, .init(), .init(id: 300, handle: 2))
+                try ResponseWriter($0, maxBody: 1 << 24).step(buffers, parts, .init(id: 300, handle: 2))
             }
             #expect(try repacked(sent, gym__v1__response__unpack, gym__v1__response__pack) == sent)
             let decoder = ResponseDecoder()
@@ -89,13 +90,35 @@ import Testing
                 #expect(received.id == 300 && received.handle == 2)
                 guard case .step(let step) = received.message else { Issue.record("step"); return }
                 let target = StepBuffers(observationSpace: space, count: count)
-                try step.copy(into: target, hasFinalObservations: false)
+                try step.copy(into: target, hasFinalObservations: finals)
                 #expect(contents(target.observation) == contents(observation))
                 #expect(Array(target.rewards) == Array(buffers.rewards))
                 #expect(Array(target.truncated) == Array(buffers.truncated))
+                #expect(Array(target.episodeReturns) == Array(buffers.episodeReturns))
                 #expect(Array(target.episodeLengths) == Array(buffers.episodeLengths))
                 #expect(step.faults.isEmpty)
             }
+        }
+    }
+
+    @Test("However many episodes end", arguments: [1, 63, 64, 65, 300]) func ends(count: Int) throws {
+        let buffers = StepBuffers(observationSpace: .discrete(count: 2), count: 300)
+        for row in 0..<count {
+            buffers.terminated[row] = 1
+            buffers.episodeReturns[row] = Double(row)
+            buffers.episodeLengths[row] = Int64(row) + 1
+        }
+        let sent = try body(.response) {
+            try ResponseWriter($0, maxBody: 1 << 24).step(buffers, .init(), .init(id: 1, handle: 1))
+        }
+        #expect(try repacked(sent, gym__v1__response__unpack, gym__v1__response__pack) == sent)
+        let decoder = ResponseDecoder()
+        try sent.withUnsafeBytes { bytes in
+            guard case .step(let step) = try decoder.decode(bytes).message else { Issue.record("step"); return }
+            let target = StepBuffers(observationSpace: .discrete(count: 2), count: 300)
+            try step.copy(into: target, hasFinalObservations: false)
+            #expect(Array(target.episodeReturns) == Array(buffers.episodeReturns))
+            #expect(Array(target.episodeLengths) == Array(buffers.episodeLengths))
         }
     }
 

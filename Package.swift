@@ -71,7 +71,7 @@ let package = Package(
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
         library(
-            "Agents", ["GymCore", "GymClient", "NeuralNetwork", yams],
+            "Agents", ["GymCore", "GymClient", "GymProtocol", "NeuralNetwork", yams],
             resources: ["ppo", "dqn", "td3", "sac"].map { .embedInCode("Presets/\($0).yml") }),
 
         // The conformance suite: given a socket, and nothing of the server's.
@@ -115,7 +115,7 @@ let package = Package(
             name: "ServerTestSupport",
             dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
             path: "Tests/ServerTestSupport", swiftSettings: strict),
-        tests("GymProtocolTests", ["GymCore", "GymProtocol"]),
+        tests("GymProtocolTests", ["CGymProtocol", "CProtobufC", "GymCore", "GymProtocol"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests(
             "GymServerTests",
@@ -127,7 +127,10 @@ let package = Package(
         tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("AgentsTests", ["Agents", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
-        tests("EndToEndTests", ["GymProtocol"]),
+        .executableTarget(
+            name: "fault-client", dependencies: ["GymClient", "GymCore", "GymProtocol"], path: "Tests/FaultClient",
+            swiftSettings: strict),
+        tests("EndToEndTests", ["GymClient", "GymCore", "GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -138,4 +141,10 @@ if Context.environment["SWIFT_GYM_FUZZ"] != nil {
         .executableTarget(
             name: "gym-fuzz", dependencies: ["ServerTestSupport"], path: "Fuzz", exclude: ["corpus"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
+}
+
+// scripts/sanitize builds what speaks the protocol, and none of what has nothing to do with it.
+if Context.environment["SWIFT_GYM_SANITIZE"] != nil {
+    let kept = ["GymCoreTests", "GymProtocolTests", "GymServerTests", "GymClientTests"]
+    package.targets.removeAll { $0.type == .test && !kept.contains($0.name) }
 }

@@ -1,6 +1,4 @@
-import Dispatch
 import Foundation
-import Synchronization
 
 /// One of two models that learn from the same minibatches and share only the norm of their gradients.
 protocol PairedModel: AnyObject {
@@ -23,17 +21,13 @@ final class PairedUpdates: @unchecked Sendable {
     }
 
     private let usesTwoThreads: Bool
-    private let start = DispatchSemaphore(value: 0)
-    private let done = DispatchSemaphore(value: 0)
     private let reports: UnsafeMutablePointer<Report>
-    private let firstProgress = Atomic<Int>(0)
-    private let secondProgress = Atomic<Int>(0)
+    private lazy var pair = ThreadPair { [unowned self] side in walk(side) }
+    // Of the run under way; written while the pair rests.
+    private var first: (any PairedModel)?
     private var second: (any PairedModel)?
     private var minibatches = 0
-    private var hasThread = false
-
-    /// Spins before giving the processor away: about 10 µs, ten times what waiting for the other model usually takes.
-    private static let spins = 4_000
+    private var applied = 0
 
     /// - Parameter threads: 1 or 2; by default as many as the process may use.
     init(threads: Int? = nil) {
@@ -42,15 +36,7 @@ final class PairedUpdates: @unchecked Sendable {
         reports.initialize(repeating: Report(), count: 4)
     }
 
-    deinit {
-        if hasThread {
-            // An update without a model ends the thread.
-            second = nil
-            start.signal()
-            done.wait()
-        }
-        reports.deallocate()
-    }
+    deinit { reports.deallocate() }
 
     /// Computes and applies up to `minibatches` gradients.
     ///
@@ -67,53 +53,29 @@ final class PairedUpdates: @unchecked Sendable {
             }
             return minibatches
         }
-        if !hasThread {
-            hasThread = true
-            let thread = Thread { [unowned self] in serve() }
-            thread.name = "critic"
-            thread.stackSize = 1 << 20
-            thread.start()
-        }
+        self.first = first
         self.second = second
         self.minibatches = minibatches
-        firstProgress.store(0, ordering: .relaxed)
-        secondProgress.store(0, ordering: .relaxed)
-        start.signal()
-        let applied = walk(first, minibatches, slot: 0, mine: firstProgress, other: secondProgress)
-        done.wait()
+        pair.run()
+        self.first = nil
         self.second = nil
         return applied
     }
 
-    /// The second thread: one update after the other until there is none.
-    private func serve() {
-        while true {
-            start.wait()
-            guard let second else { break }
-            _ = walk(second, minibatches, slot: 1, mine: secondProgress, other: firstProgress)
-            done.signal()
-        }
-        done.signal()
-    }
-
-    private func walk(
-        _ model: any PairedModel, _ minibatches: Int, slot: Int, mine: borrowing Atomic<Int>,
-        other: borrowing Atomic<Int>
-    ) -> Int {
+    /// One side's minibatches.
+    private func walk(_ side: Int) {
+        guard let model = side == 0 ? first : second else { return }
         for index in 0..<minibatches {
             let norm = model.computeGradient(minibatch: index)
-            let pair = reports + (index & 1) * 2
-            pair[slot] = Report(squaredNorm: norm ?? 0, ends: norm == nil)
-            mine.store(index + 1, ordering: .releasing)
-            var spins = 0
-            while other.load(ordering: .acquiring) <= index {
-                spins += 1
-                // The other thread may have lost its core to someone else: waiting must not keep one busy.
-                if spins > PairedUpdates.spins { sched_yield() }
+            let both = reports + (index & 1) * 2
+            both[side] = Report(squaredNorm: norm ?? 0, ends: norm == nil)
+            pair.meet(side)
+            if both[0].ends || both[1].ends {
+                if side == 0 { applied = index }
+                return
             }
-            if pair[0].ends || pair[1].ends { return index }
-            model.applyGradient(totalNorm: (pair[0].squaredNorm + pair[1].squaredNorm).squareRoot())
+            model.applyGradient(totalNorm: (both[0].squaredNorm + both[1].squaredNorm).squareRoot())
         }
-        return minibatches
+        if side == 0 { applied = minibatches }
     }
 }

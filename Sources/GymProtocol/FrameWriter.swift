@@ -15,7 +15,7 @@ final class FrameWriter {
     private let sink: UnsafeMutablePointer<Sink>
 
     /// What protobuf-c writes to. Its first member is what protobuf-c knows of it.
-    private struct Sink {
+    fileprivate struct Sink {
         var base = ProtobufCBuffer()
         var scratch: UnsafeMutableRawPointer
         var scratchCapacity: Int
@@ -27,7 +27,7 @@ final class FrameWriter {
     }
 
     /// A run of the frame: from the scratch buffer, or from elsewhere.
-    private struct Segment {
+    fileprivate struct Segment {
         var external: UnsafeRawPointer?
         var offset: Int
         var count: Int
@@ -67,20 +67,44 @@ final class FrameWriter {
         _ kind: FrameKind, _ message: UnsafeMutableRawPointer, maxBody: Int, passing descriptor: Int32 = -1
     ) throws {
         defer { arena.reset() }
+        begin(kind)
+        protobuf_c_message_pack_to_buffer(
+            message.assumingMemoryBound(to: ProtobufCMessage.self),
+            UnsafeMutableRawPointer(sink).assumingMemoryBound(to: ProtobufCBuffer.self))
+        try finish(length: sink.pointee.total - FrameHeader.size, maxBody: maxBody, passing: descriptor)
+    }
+
+    /// Sends a message that `write` writes; it has to write as many bytes as are said here.
+    ///
+    /// - Throws: ``WireError`` when the message is larger than `maxBody` (nothing was sent), ``SystemError``.
+    func send(_ kind: FrameKind, bodySize: Int, maxBody: Int, _ write: (inout Output) -> Void) throws {
+        try FrameWriter.require(bodySize, atMost: maxBody)
+        begin(kind)
+        var output = Output(sink)
+        write(&output)
+        output.finish()
+        assert(sink.pointee.total == FrameHeader.size + bodySize, "the size of a message is known before it is written")
+        try finish(length: bodySize, maxBody: maxBody, passing: -1)
+    }
+
+    private func begin(_ kind: FrameKind) {
         sink.pointee.scratchCount = 0
         sink.pointee.segmentCount = 0
         sink.pointee.total = 0
         let header: (UInt32, UInt8, UInt8, UInt16) = (0, kind.rawValue, 0, 0)
         withUnsafeBytes(of: header) { FrameWriter.append($0.baseAddress!, FrameHeader.size, to: sink) }
-        protobuf_c_message_pack_to_buffer(
-            message.assumingMemoryBound(to: ProtobufCMessage.self),
-            UnsafeMutableRawPointer(sink).assumingMemoryBound(to: ProtobufCBuffer.self))
-        let length = sink.pointee.total - FrameHeader.size
+    }
+
+    private static func require(_ length: Int, atMost maxBody: Int) throws {
         guard length <= min(maxBody, Int(UInt32.max)) else {
             throw WireError(
                 .responseTooLarge,
                 "the message takes \(length) bytes; frames on this connection have at most \(maxBody)")
         }
+    }
+
+    private func finish(length: Int, maxBody: Int, passing descriptor: Int32) throws {
+        try FrameWriter.require(length, atMost: maxBody)
         sink.pointee.scratch.storeBytes(of: UInt32(length).littleEndian, as: UInt32.self)
         if descriptor < 0 && sink.pointee.segmentCount == 1 {
             try socket.send(UnsafeRawBufferPointer(start: sink.pointee.scratch, count: sink.pointee.total))
@@ -113,23 +137,32 @@ final class FrameWriter {
             addSegment(Segment(external: bytes, offset: 0, count: count), to: sink)
             return
         }
-        let needed = sink.pointee.scratchCount + count
-        if needed > sink.pointee.scratchCapacity {
-            let capacity = max(needed, 2 * sink.pointee.scratchCapacity)
-            let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
-            larger.copyMemory(from: sink.pointee.scratch, byteCount: sink.pointee.scratchCount)
-            sink.pointee.scratch.deallocate()
-            sink.pointee.scratch = larger
-            sink.pointee.scratchCapacity = capacity
-        }
+        reserve(count, in: sink)
         (sink.pointee.scratch + sink.pointee.scratchCount).copyMemory(from: bytes, byteCount: count)
+        sink.pointee.scratchCount += count
+        addScratch(count, to: sink)
+    }
+
+    /// Makes room for so many bytes in the scratch buffer.
+    private static func reserve(_ count: Int, in sink: UnsafeMutablePointer<Sink>) {
+        let needed = sink.pointee.scratchCount + count
+        guard needed > sink.pointee.scratchCapacity else { return }
+        let capacity = max(needed, 2 * sink.pointee.scratchCapacity)
+        let larger = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+        larger.copyMemory(from: sink.pointee.scratch, byteCount: sink.pointee.scratchCount)
+        sink.pointee.scratch.deallocate()
+        sink.pointee.scratch = larger
+        sink.pointee.scratchCapacity = capacity
+    }
+
+    /// Notes that the last `count` bytes of the scratch buffer are the next ones of the frame.
+    private static func addScratch(_ count: Int, to sink: UnsafeMutablePointer<Sink>) {
         let last = sink.pointee.segmentCount - 1
         if last >= 0, sink.pointee.segments[last].external == nil {
             sink.pointee.segments[last].count += count
         } else {
-            addSegment(Segment(external: nil, offset: sink.pointee.scratchCount, count: count), to: sink)
+            addSegment(Segment(external: nil, offset: sink.pointee.scratchCount - count, count: count), to: sink)
         }
-        sink.pointee.scratchCount = needed
     }
 
     private static func addSegment(_ segment: Segment, to sink: UnsafeMutablePointer<Sink>) {
@@ -143,5 +176,84 @@ final class FrameWriter {
         }
         sink.pointee.segments[sink.pointee.segmentCount] = segment
         sink.pointee.segmentCount += 1
+    }
+
+    /// Where the fields of a message are written, in protobuf's wire format.
+    struct Output {
+        private let sink: UnsafeMutablePointer<Sink>
+        /// Bytes written to the scratch buffer that are not noted as the frame's yet.
+        private var pending = 0
+
+        /// The most bytes of a number.
+        private static let mostVarint = 10
+
+        fileprivate init(_ sink: UnsafeMutablePointer<Sink>) { self.sink = sink }
+
+        /// Writes a number.
+        mutating func varint(_ value: UInt64) {
+            FrameWriter.reserve(Output.mostVarint, in: sink)
+            var rest = value
+            while rest >= 0x80 {
+                put(UInt8(truncatingIfNeeded: rest) | 0x80)
+                rest >>= 7
+            }
+            put(UInt8(truncatingIfNeeded: rest))
+        }
+
+        /// Writes a field that is a number; 0 is left out.
+        ///
+        /// - Parameter field: its number, at most 15.
+        mutating func number(_ value: UInt64, field: UInt8) {
+            if value == 0 { return }
+            FrameWriter.reserve(1, in: sink)
+            put(field << 3)
+            varint(value)
+        }
+
+        /// Writes the beginning of a field of which `length` bytes follow.
+        mutating func begin(field: UInt8, length: Int) {
+            FrameWriter.reserve(1, in: sink)
+            put(field << 3 | 2)
+            varint(UInt64(length))
+        }
+
+        /// Writes a field of bytes, large ones as they lie there when the frame is sent; none are left out.
+        mutating func bytes(_ bytes: UnsafeRawBufferPointer, field: UInt8) {
+            guard bytes.count > 0 else { return }
+            begin(field: field, length: bytes.count)
+            if bytes.count >= FrameWriter.externalSize {
+                finish()
+                FrameWriter.append(bytes.baseAddress!, bytes.count, to: sink)
+            } else {
+                FrameWriter.reserve(bytes.count, in: sink)
+                (sink.pointee.scratch + sink.pointee.scratchCount).copyMemory(
+                    from: bytes.baseAddress!, byteCount: bytes.count)
+                sink.pointee.scratchCount += bytes.count
+                pending += bytes.count
+            }
+        }
+
+        /// Writes an element of a field of bytes, whose beginning was written.
+        mutating func element<Element: BitwiseCopyable>(_ value: Element) {
+            let size = MemoryLayout<Element>.size
+            FrameWriter.reserve(size, in: sink)
+            sink.pointee.scratch.storeBytes(of: value, toByteOffset: sink.pointee.scratchCount, as: Element.self)
+            sink.pointee.scratchCount += size
+            pending += size
+        }
+
+        private mutating func put(_ byte: UInt8) {
+            sink.pointee.scratch.storeBytes(of: byte, toByteOffset: sink.pointee.scratchCount, as: UInt8.self)
+            sink.pointee.scratchCount += 1
+            pending += 1
+        }
+
+        /// Notes what was written as the frame's.
+        fileprivate mutating func finish() {
+            guard pending > 0 else { return }
+            sink.pointee.total += pending
+            FrameWriter.addScratch(pending, to: sink)
+            pending = 0
+        }
     }
 }

@@ -18,6 +18,11 @@ public final class RequestWriter {
     ///
     /// - Throws: ``WireError`` when it is larger than the server takes (nothing was sent), ``SystemError``.
     public func send(_ request: Request<BatchBuffer>, id: UInt64, handle: UInt32 = 0) throws {
+        if case .step(let actions, let wantsInfo) = request,
+            try writer.sendStep(actions, wantsInfo: wantsInfo, id: id, handle: handle, maxBody: maxBody)
+        {
+            return
+        }
         let arena = writer.arena
         let message = arena.message(gym__v1__request__init)
         message.pointee.id = id
@@ -176,6 +181,7 @@ extension Arena {
 /// A server's ear: decodes requests. What a decoded request points to is valid until the next one is decoded.
 public final class RequestDecoder {
     private let arena = Arena()
+    private let steps = StepReader()
 
     /// An empty message, for its descriptor: that of the library itself, not a copy.
     nonisolated(unsafe) private static let descriptor = {
@@ -194,6 +200,7 @@ public final class RequestDecoder {
     ///
     /// - Throws: ``WireError``; with it comes the request's id, 0 when not even that could be read.
     public func decode(_ body: UnsafeRawBufferPointer) throws(RequestError) -> ReceivedRequest {
+        if let step = steps.request(body) { return step }
         arena.reset()
         arena.limit = Arena.decodingLimit(bodySize: body.count)
         guard isSafelyNested(body, as: RequestDecoder.descriptor.base.descriptor),

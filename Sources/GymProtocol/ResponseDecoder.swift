@@ -5,6 +5,7 @@ import GymCore
 /// A client's ear: decodes responses and notices. What they point to is valid until the next one is decoded.
 public final class ResponseDecoder {
     private let arena = Arena()
+    private let steps = StepReader()
 
     /// An empty message, for its descriptor: that of the library itself, not a copy.
     nonisolated(unsafe) private static let descriptor = {
@@ -20,6 +21,7 @@ public final class ResponseDecoder {
     ///
     /// - Throws: ``WireError`` when it is not a response.
     public func decode(_ body: UnsafeRawBufferPointer) throws -> ReceivedResponse {
+        if let step = steps.response(body) { return step }
         arena.reset()
         arena.limit = Arena.decodingLimit(bodySize: body.count)
         guard isSafelyNested(body, as: ResponseDecoder.descriptor.base.descriptor),

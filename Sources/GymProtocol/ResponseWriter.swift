@@ -216,10 +216,22 @@ public final class ResponseWriter {
 
         /// Everything of all rows, and no `info`.
         public init() {}
+
+        /// Whether there is nothing in it but results of all rows. Most environments have no `info`.
+        fileprivate func isUsual(_ buffers: StepBuffers) -> Bool {
+            rows == nil && !resultsAreShared && faults.isEmpty && !(wantsInfo && buffers.hasInfo)
+        }
     }
 
     /// Answers a step, or a receive.
     public func step(_ buffers: StepBuffers, _ contents: StepContents, _ envelope: Envelope) throws {
+        if contents.isUsual(buffers),
+            try writer.sendStep(
+                buffers, hasFinalObservations: contents.hasFinalObservations, id: envelope.id, handle: envelope.handle,
+                maxBody: maxBody)
+        {
+            return
+        }
         try send(envelope) { arena, response in
             let part = arena.message(gym__v1__step_response__init)
             if !contents.resultsAreShared { arena.results(buffers, contents, into: part) }

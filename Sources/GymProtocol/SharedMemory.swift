@@ -1,7 +1,6 @@
 internal import CSystemCalls
 import Glibc
 public import GymCore
-import Synchronization
 
 /// Memory that a server and a client both map: actions one way, results the other, and a doorbell each way.
 ///
@@ -108,54 +107,5 @@ public final class SharedMemory: @unchecked Sendable {
                 rewards: base + results.rewards.offset, terminated: base + results.terminated.offset,
                 truncated: base + results.truncated.offset, episodeReturns: base + results.episodeReturns.offset,
                 episodeLengths: base + results.episodeLengths.offset))
-    }
-}
-
-/// A word in shared memory that one side changes and the other waits on.
-///
-/// Waiting spins for a moment, which costs a tenth of a microsecond when the answer is near, then sleeps in the kernel.
-/// Ringing costs a system call only when somebody sleeps.
-public struct Doorbell: @unchecked Sendable {
-    private let word: UnsafeMutablePointer<Atomic<UInt32>>
-    private let sleeper: UnsafeMutablePointer<Atomic<UInt32>>
-    private let raw: UnsafeMutablePointer<UInt32>
-
-    /// Spins before sleeping: about 50 µs. Longer burns a core that the other side may need to get its work done;
-    /// shorter pays a wake-up of some 15 µs for every step that takes longer.
-    private static let spins = 2000
-
-    init(word: UnsafeMutableRawPointer, sleeper: UnsafeMutableRawPointer) {
-        self.word = word.assumingMemoryBound(to: Atomic<UInt32>.self)
-        self.sleeper = sleeper.assumingMemoryBound(to: Atomic<UInt32>.self)
-        raw = word.assumingMemoryBound(to: UInt32.self)
-    }
-
-    /// What the bell shows now.
-    public var value: UInt32 { word.pointee.load(ordering: .acquiring) }
-
-    /// Shows a new value, and wakes whoever sleeps.
-    public func ring(_ value: UInt32) {
-        word.pointee.store(value, ordering: .sequentiallyConsistent)
-        if sleeper.pointee.load(ordering: .sequentiallyConsistent) != 0 { gym_futex_wake(raw) }
-    }
-
-    /// Wakes whoever sleeps without showing anything new; they look around and go on waiting.
-    public func wakeSleepers() { gym_futex_wake(raw) }
-
-    /// Waits until the bell shows something other than `value`, or until `seconds` have passed.
-    ///
-    /// - Returns: what it shows; `value` itself when the time is over.
-    public func wait(whileShowing value: UInt32, seconds: Double) -> UInt32 {
-        for _ in 0..<Doorbell.spins {
-            let shown = self.value
-            if shown != value { return shown }
-            gym_spin_hint()
-        }
-        sleeper.pointee.store(1, ordering: .sequentiallyConsistent)
-        defer { sleeper.pointee.store(0, ordering: .sequentiallyConsistent) }
-        let shown = word.pointee.load(ordering: .sequentiallyConsistent)
-        if shown != value { return shown }
-        _ = gym_futex_wait(raw, value, Int64(seconds * 1e9))
-        return self.value
     }
 }

@@ -5,11 +5,12 @@ import GymClient
 import GymCore
 import GymProtocol
 
-/// `gym-bench soak`: whether a server's memory stays where it is.
+/// `gym-bench soak`: whether memory stays where it is, the server's and the client's.
 struct SoakCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "soak",
-        abstract: "A server's memory with many connections, over many makes and closes, and over a long run of steps.")
+        abstract: "Memory with many connections, over many makes and closes, and over a long run of steps.",
+        discussion: "Fails when memory grows, or when the connections take too much.")
 
     @Option(help: "Connections at a time, each with a CartPole that steps.")
     var connections = 1000
@@ -18,41 +19,62 @@ struct SoakCommand: ParsableCommand {
     var cycles = 100_000
 
     @Option(help: "Seconds of stepping, over both transports in turn.")
-    var seconds = 60.0
+    var seconds = 3600.0
 
     @Flag(help: "Print JSON.")
     var json = false
+
+    /// What a server with 1000 connections may take, in MiB; with more or fewer, in proportion.
+    private static let mostMebibytesPerThousand = 200.0
+    /// Looks at the memory, evenly over a phase. The first quarter of them is for warming up.
+    private static let samples = 20
+    /// Growth in MiB between the second quarter and the last that is put down to chance. It lets a leak of 70 bytes a
+    /// cycle pass, which is less than any object that a cycle makes.
+    private static let allowedGrowth = 2.0
 
     func validate() throws {
         guard (1...100_000).contains(connections) else {
             throw ValidationError("--connections is \(connections); it has to be from 1 to 100000")
         }
-        guard cycles >= 1 else { throw ValidationError("--cycles is \(cycles); it has to be at least 1") }
+        guard cycles >= SoakCommand.samples else {
+            throw ValidationError("--cycles is \(cycles); it has to be at least \(SoakCommand.samples)")
+        }
         guard seconds > 0 else { throw ValidationError("--seconds is \(seconds); it has to be above 0") }
+    }
+
+    /// Memory at one moment of a phase.
+    private struct Sample: Encodable {
+        let seconds: Double
+        /// Cycles or steps of single environments so far.
+        let count: Int
+        let serverMib: Double
+        let clientMib: Double
     }
 
     private struct Report: Encodable {
         let connections: Int
         let connectionsMib: Double
-        let cycles: Int
-        let cyclesFirstMib: Double
-        let cyclesLastMib: Double
-        let seconds: Double
-        let steps: Int
-        let stepsFirstMib: Double
-        let stepsLastMib: Double
+        let cycles: [Sample]
+        let steps: [Sample]
+        let failures: [String]
     }
 
     func run() throws {
         raiseDescriptorLimit()
         let withMany = try serveMany()
-        let (cyclesFirst, cyclesLast) = try makeAndClose()
-        let (steps, stepsFirst, stepsLast) = try stepOn()
+        say("\(connections) connections with a CartPole each: the server takes \(mebibytes(withMany))")
+        let cycleSamples = try makeAndClose()
+        let stepSamples = try stepOn()
+        var failures = [growth(cycleSamples, of: "makes and closes"), growth(stepSamples, of: "steps")].flatMap { $0 }
+        if withMany > SoakCommand.mostMebibytesPerThousand * max(Double(connections) / 1000, 1) {
+            failures.append("\(connections) connections take \(mebibytes(withMany))")
+        }
         let report = Report(
-            connections: connections, connectionsMib: withMany, cycles: cycles, cyclesFirstMib: cyclesFirst,
-            cyclesLastMib: cyclesLast, seconds: seconds, steps: steps, stepsFirstMib: stepsFirst,
-            stepsLastMib: stepsLast)
-        StandardStreams.print(try json ? jsonText(report) : text(report))
+            connections: connections, connectionsMib: withMany, cycles: cycleSamples, steps: stepSamples,
+            failures: failures)
+        if json { StandardStreams.print(try jsonText(report)) }
+        say(failures.isEmpty ? "memory is flat" : failures.joined(separator: "\n"))
+        if !failures.isEmpty { throw ExitCode(1) }
     }
 
     /// Memory with all connections open, each stepped a few times.
@@ -66,28 +88,32 @@ struct SoakCommand: ParsableCommand {
         for _ in 0..<20 {
             for environment in environments { try environment.step() }
         }
-        return try residentMebibytes(server)
+        return try residentMebibytes("\(server.processIdentifier)")
     }
 
-    /// Memory after a tenth of the cycles, and after all.
-    private func makeAndClose() throws -> (first: Double, last: Double) {
+    private func makeAndClose() throws -> [Sample] {
+        say("makes and closes")
         let server = try ServerProcess()
         let connection = try Connection(path: server.path, name: "gym-bench")
-        var first = 0.0
+        var samples: [Sample] = []
+        let start = ContinuousClock.now
         for cycle in 0..<cycles {
-            if cycle == cycles / 10 { first = try residentMebibytes(server) }
             let environment = try connection.make("CartPole-v1", count: 4, transport: Transport.allCases[cycle % 2])
-            if cycle % 10 < 2 {
+            // Of each transport one in ten is used, too.
+            if cycle % 20 < 2 {
                 try environment.reset()
                 try environment.step()
             }
             try environment.close()
+            if (cycle + 1) * SoakCommand.samples / cycles > samples.count {
+                samples.append(try sample(server, start.duration(to: .now) / .seconds(1), cycle + 1))
+            }
         }
-        return (first, try residentMebibytes(server))
+        return samples
     }
 
-    /// Steps made, and memory after a tenth of the time and after all of it.
-    private func stepOn() throws -> (steps: Int, first: Double, last: Double) {
+    private func stepOn() throws -> [Sample] {
+        say("steps")
         let server = try ServerProcess()
         let connection = try Connection(path: server.path, name: "gym-bench")
         let environments = try Transport.allCases.map { transport in
@@ -96,33 +122,52 @@ struct SoakCommand: ParsableCommand {
             return environment
         }
         var steps = 0
-        var first: Double?
-        let start = Date()
-        while -start.timeIntervalSinceNow < seconds {
-            for _ in 0..<1000 {
-                for environment in environments { try environment.step() }
+        var samples: [Sample] = []
+        let start = ContinuousClock.now
+        while samples.count < SoakCommand.samples {
+            for environment in environments {
+                try environment.step()
+                steps += environment.count
             }
-            steps += 1000 * 16 * environments.count
-            if first == nil && -start.timeIntervalSinceNow > seconds / 10 { first = try residentMebibytes(server) }
+            let elapsed = start.duration(to: .now) / .seconds(1)
+            if elapsed * Double(SoakCommand.samples) >= seconds * Double(samples.count + 1) {
+                samples.append(try sample(server, elapsed, steps))
+            }
         }
-        let last = try residentMebibytes(server)
-        return (steps, first ?? last, last)
+        return samples
     }
 
-    private func residentMebibytes(_ server: ServerProcess) throws -> Double {
-        let path = "/proc/\(server.processIdentifier)/statm"
-        let pages = try String(contentsOfFile: path, encoding: .utf8).split(separator: " ")[1]
+    private func sample(_ server: ServerProcess, _ seconds: Double, _ count: Int) throws -> Sample {
+        let sample = Sample(
+            seconds: seconds, count: count, serverMib: try residentMebibytes("\(server.processIdentifier)"),
+            clientMib: try residentMebibytes("self"))
+        say(
+            "\(format(seconds, 0)) s, \(count): server \(mebibytes(sample.serverMib)), "
+                + "client \(mebibytes(sample.clientMib))")
+        return sample
+    }
+
+    /// What grew between the warm-up and the end: by how much the least that was taken in the last quarter is above the
+    /// most that was taken in the second. A leak raises both; an allocator's ups and downs do not.
+    private func growth(_ samples: [Sample], of what: String) -> [String] {
+        let quarter = samples.count / 4
+        return [("server", \Sample.serverMib), ("client", \Sample.clientMib)].compactMap { side, memory in
+            let before = samples[quarter..<(2 * quarter)].map { $0[keyPath: memory] }.max()!
+            let after = samples.suffix(quarter).map { $0[keyPath: memory] }.min()!
+            guard after - before > SoakCommand.allowedGrowth else { return nil }
+            return "the \(side) grew from \(mebibytes(before)) to \(mebibytes(after)) over \(what)"
+        }
+    }
+
+    private func residentMebibytes(_ process: String) throws -> Double {
+        let pages = try String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8).split(separator: " ")[1]
         return Double(Int(pages)! * sysconf(Int32(_SC_PAGESIZE))) / Double(1 << 20)
     }
 
-    private func text(_ report: Report) -> String {
-        func mebibytes(_ value: Double) -> String { format(value, 1) + " MiB" }
-        return [
-            "\(report.connections) connections with a CartPole each: the server takes \(mebibytes(report.connectionsMib))",
-            "\(report.cycles) makes and closes: \(mebibytes(report.cyclesFirstMib)) after a tenth of them, "
-                + "\(mebibytes(report.cyclesLastMib)) after all",
-            "\(report.steps) steps in \(format(report.seconds, 0)) s: \(mebibytes(report.stepsFirstMib)) after a tenth of "
-                + "the time, \(mebibytes(report.stepsLastMib)) after all of it",
-        ].joined(separator: "\n")
+    /// A line for people, at once: a long run is watched.
+    private func say(_ line: String) {
+        if !json { StandardStreams.print(line) }
     }
+
+    private func mebibytes(_ value: Double) -> String { format(value, 1) + " MiB" }
 }

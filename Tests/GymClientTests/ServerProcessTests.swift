@@ -100,30 +100,6 @@ import Testing
         }
         #expect(goesOn)
     }
-
-    @Test("A killed client frees its environments") func killedClient() throws {
-        let process = try ServerProcess()
-        let witness = try Connection(path: process.path)
-        guard let bench = ServerProcess.find("gym-bench") else { Issue.record("no gym-bench beside the tests"); return }
-        let client = Process()
-        client.executableURL = bench
-        client.arguments = [
-            "throughput", "--server", process.path, "--environment", "CartPole-v1", "--envs", "64", "--seconds", "30",
-        ]
-        client.standardOutput = FileHandle.nullDevice
-        try client.run()
-        func waits(_ isMet: (ServerStatus) -> Bool) throws -> Bool {
-            for _ in 0..<1000 {
-                if isMet(try witness.status()) { return true }
-                usleep(5_000)
-            }
-            return false
-        }
-        #expect(try waits { $0.environments >= 64 })
-        kill(client.processIdentifier, SIGKILL)
-        client.waitUntilExit()
-        #expect(try waits { $0.environments == 0 && $0.connections == 1 })
-    }
 }
 
 /// A `gym-server serve` that is looked at from outside.

@@ -1,6 +1,4 @@
-import Dispatch
 import Foundation
-import Synchronization
 
 /// Work in stages, each of two halves that touch nothing in common.
 package protocol HalvedWork: AnyObject {
@@ -14,16 +12,11 @@ package protocol HalvedWork: AnyObject {
 /// added in the same order.
 package final class HalfRunner: @unchecked Sendable {
     private let usesTwoThreads: Bool
-    private let start = DispatchSemaphore(value: 0)
-    private let done = DispatchSemaphore(value: 0)
-    private let firstProgress = Atomic<Int>(0)
-    private let secondProgress = Atomic<Int>(0)
+    private lazy var pair = ThreadPair { [unowned self] half in walk(half) }
+    // Of the run under way; written while the pair rests.
     private var work: (any HalvedWork)?
     private var stages = 0
-    private var hasThread = false
 
-    /// Spins before giving the processor away: about 10 µs.
-    private static let spins = 4_000
     /// Floating-point operations below which waking the other thread (about 50 µs) costs more than it gives.
     private static let worthwhile = 30e6
 
@@ -36,15 +29,6 @@ package final class HalfRunner: @unchecked Sendable {
             ?? (ProcessInfo.processInfo.activeProcessorCount >= 2 && operations > HalfRunner.worthwhile)
     }
 
-    deinit {
-        if hasThread {
-            // A run without work ends the thread.
-            work = nil
-            start.signal()
-            done.wait()
-        }
-    }
-
     /// Does the stages one after the other.
     package func run(_ work: any HalvedWork, stages: Int) {
         guard usesTwoThreads else {
@@ -54,46 +38,18 @@ package final class HalfRunner: @unchecked Sendable {
             }
             return
         }
-        if !hasThread {
-            hasThread = true
-            let thread = Thread { [unowned self] in serve() }
-            thread.name = "learner"
-            thread.stackSize = 1 << 20
-            thread.start()
-        }
         self.work = work
         self.stages = stages
-        firstProgress.store(0, ordering: .relaxed)
-        secondProgress.store(0, ordering: .relaxed)
-        start.signal()
-        walk(work, stages, half: 0, mine: firstProgress, other: secondProgress)
-        done.wait()
+        pair.run()
         self.work = nil
     }
 
-    /// The second thread: one run after the other until there is none.
-    private func serve() {
-        while true {
-            start.wait()
-            guard let work else { break }
-            walk(work, stages, half: 1, mine: secondProgress, other: firstProgress)
-            done.signal()
-        }
-        done.signal()
-    }
-
-    private func walk(
-        _ work: any HalvedWork, _ stages: Int, half: Int, mine: borrowing Atomic<Int>, other: borrowing Atomic<Int>
-    ) {
+    private func walk(_ half: Int) {
+        guard let work else { return }
         for stage in 0..<stages {
             work.run(stage: stage, half: half)
-            mine.store(stage + 1, ordering: .releasing)
-            var spins = 0
-            while other.load(ordering: .acquiring) <= stage {
-                spins += 1
-                // The other thread may have lost its core to someone else: waiting must not keep one busy.
-                if spins > HalfRunner.spins { sched_yield() }
-            }
+            // At the end of the run they meet anyway.
+            if stage + 1 < stages { pair.meet(half) }
         }
     }
 }

@@ -1,5 +1,3 @@
-import Glibc
-
 /// What a server can claim to fulfil, one by one.
 package enum Level: String, CaseIterable, Sendable {
     case core = "Core"
@@ -98,13 +96,4 @@ func require(
     got: @autoclosure () -> String
 ) throws {
     if !condition { throw CheckFailure(what: what(), expected: expected(), got: got()) }
-}
-
-/// Fails unless the condition comes true within a second: for what a server does after a client has gone.
-func expectEventually(_ what: String, expected: String, _ condition: () throws -> Bool) throws {
-    let deadline = now() + 1
-    while try !condition() {
-        if now() > deadline { throw CheckFailure(what: what, expected: expected, got: "no change within a second") }
-        usleep(2_000)
-    }
 }

@@ -1,3 +1,4 @@
+import CSystemCalls
 import Conformance
 import Foundation
 
@@ -9,6 +10,8 @@ enum Verdict {
     case forwardThen(Message)
     /// Keeps it to itself.
     case drop
+    /// Sends these responses in its place.
+    case send([Message])
     /// Answers a request in the server's place.
     case answer(Message)
 }
@@ -21,8 +24,18 @@ final class Mutation {
     var response: (inout Message, Link) -> Verdict = { _, _ in .forward }
     /// Changes the header's kind, flags and reserved bytes of a response.
     var header: (inout [UInt8]) -> Void = { _ in }
+    /// Changes the header's kind, flags and reserved bytes of a request.
+    var requestHeader: (inout [UInt8]) -> Void = { _ in }
+    /// Whether bytes that come with a frame, and after it, are kept for the next one.
+    var keepsRest = true
+    /// What is said when the client ends its stream.
+    var farewell: Message?
     /// Whether descriptors are passed on.
     var passesDescriptors = true
+    /// What is done to the shared memory, which then is another one on the client's side.
+    var memory: MemoryMutation?
+    /// The mode of the proxy's socket.
+    var socketMode: mode_t = 0o600
     /// Whether the client hears of the server's closing.
     var passesEnd = true
 }
@@ -35,6 +48,15 @@ final class Link {
     fileprivate(set) var counts: [UInt32: Int] = [:]
     /// The autoreset mode that was asked for at make, by handle.
     fileprivate(set) var modes: [UInt32: UInt64] = [:]
+
+    /// Of the request that is on its way: how many came before it in one read.
+    fileprivate(set) var placeInRead = 0
+    /// Whether its body is what the suite's own encoder makes of it.
+    fileprivate(set) var isCanonical = true
+    /// The length of its body.
+    fileprivate(set) var length = 0
+    /// Whether a descriptor came with it.
+    fileprivate(set) var hasDescriptor = false
 
     /// The request that a response answers.
     func request(of response: Message) -> Message? { requests[response.number("id")] }
@@ -68,7 +90,7 @@ final class MutatingProxy: @unchecked Sendable {
         self.path = path
         self.upstream = upstream
         self.mutation = mutation
-        listener = try MutatingProxy.listen(path)
+        listener = try MutatingProxy.listen(path, mode: mutation().socketMode)
         Thread.detachNewThread { [self] in
             while true {
                 let accepted = accept(listener, nil, nil)
@@ -89,7 +111,7 @@ final class MutatingProxy: @unchecked Sendable {
         unlink(path)
     }
 
-    private static func listen(_ path: String) throws -> Int32 {
+    static func listen(_ path: String, mode: mode_t) throws -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -99,7 +121,7 @@ final class MutatingProxy: @unchecked Sendable {
                 bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
-        guard status == 0, Foundation.listen(descriptor, 256) == 0, chmod(path, 0o600) == 0 else {
+        guard status == 0, Foundation.listen(descriptor, 256) == 0, chmod(path, mode) == 0 else {
             throw SystemFailure("listen \(path)")
         }
         return descriptor
@@ -128,6 +150,7 @@ final class MutatingProxy: @unchecked Sendable {
             lock.withLock { sockets.subtract([client.descriptor, server.descriptor]) }
             client.close()
             server.close()
+            relay.endBridges()
         }
     }
 }
@@ -139,6 +162,7 @@ private final class Relay: @unchecked Sendable {
     private let mutation: Mutation
     private let link = Link()
     private let lock = NSLock()
+    private var bridges: [MemoryBridge] = []
     /// What the server behind it takes; a longer one it has to hear of at once.
     private static let largestFrame = MutationTests.maxFrameBytes
 
@@ -154,10 +178,21 @@ private final class Relay: @unchecked Sendable {
         var isRaw = false
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = recv(client.descriptor, &chunk, chunk.count, 0)
+            var passed: Int32 = -1
+            let count = gym_receive(client.descriptor, &chunk, chunk.count, 0, &passed)
+            if passed >= 0 { close(passed) }
             guard count > 0 else { break }
+            lock.withLock {
+                link.placeInRead = 0
+                link.hasDescriptor = passed >= 0
+            }
             buffer += chunk[..<count]
             while !isRaw, buffer.count >= 8 {
+                lock.withLock {
+                    var header = Array(buffer[4..<8])
+                    mutation.requestHeader(&header)
+                    buffer.replaceSubrange(4..<8, with: header)
+                }
                 let length = (0..<4).reduce(0) { $0 | Int(buffer[$1]) << (8 * $1) }
                 guard buffer[4] == 1, buffer[5...7].allSatisfy({ $0 == 0 }), length <= Relay.largestFrame else {
                     isRaw = true
@@ -166,12 +201,14 @@ private final class Relay: @unchecked Sendable {
                 guard buffer.count >= 8 + length else { break }
                 relay(request: Array(buffer[8..<(8 + length)]))
                 buffer.removeFirst(8 + length)
+                if !mutation.keepsRest { buffer = [] }
             }
             if isRaw {
                 try? server.send(buffer)
                 buffer = []
             }
         }
+        if let farewell = mutation.farewell { lock.withLock { try? client.send(farewell, kind: 2) } }
         try? server.send(buffer)
         server.endSending()
     }
@@ -183,6 +220,9 @@ private final class Relay: @unchecked Sendable {
         }
         let verdict = lock.withLock {
             link.note(request: message)
+            link.length = body.count
+            link.isCanonical = message.encoded == body
+            defer { link.placeInRead += 1 }
             return mutation.request(&message, link)
         }
         switch verdict {
@@ -192,13 +232,14 @@ private final class Relay: @unchecked Sendable {
             try? server.send(next)
         case .drop: break
         case .answer(let response): lock.withLock { try? client.send(response, kind: 2) }
+        case .send(let responses): lock.withLock { for response in responses { try? client.send(response, kind: 2) } }
         }
     }
 
     /// From the server to the client, until the server ends its stream.
     func responses() {
         while let frame = try? server.receiveFrame() {
-            let passed = server.takeDescriptor()
+            var passed = server.takeDescriptor()
             defer { if passed >= 0 { Foundation.close(passed) } }
             guard frame.kind == 2, var message = try? Message("Response", decoding: frame.body) else {
                 lock.withLock { try? client.send(frame.bytes) }
@@ -208,6 +249,17 @@ private final class Relay: @unchecked Sendable {
                 link.note(response: message)
                 let verdict = mutation.response(&message, link)
                 if case .drop = verdict { return }
+                if case .send(let responses) = verdict {
+                    for response in responses { try? client.send(response, kind: 2) }
+                    return
+                }
+                if let memory = mutation.memory, let layout = message.message("make")?.message("shared_memory"),
+                    let bridge = MemoryBridge(server: passed, layout: layout, mutation: memory)
+                {
+                    Foundation.close(passed)
+                    passed = bridge.takeDescriptor()
+                    bridges.append(bridge)
+                }
                 var header = Array(frame.header[4...])
                 mutation.header(&header)
                 let body = message.encoded
@@ -218,4 +270,6 @@ private final class Relay: @unchecked Sendable {
         }
         if mutation.passesEnd { shutdown(client.descriptor, Int32(SHUT_RDWR)) }
     }
+
+    func endBridges() { for bridge in bridges { bridge.end() } }
 }

@@ -32,7 +32,7 @@ struct SuiteTests {
         for outcome in report.outcomes {
             switch outcome.result {
             case .passed: break
-            case .failed: Issue.record("\(Report.line(outcome))")
+            case .failed, .notTried: Issue.record("\(Report.line(outcome))")
             case .skipped(let reason): #expect(!reason.isEmpty, "\(outcome.check.name)")
             }
         }

@@ -86,7 +86,7 @@ package struct Skip: Error {
 /// Fails unless the value is the expected one.
 func expect<Value: Equatable>(_ got: Value, _ expected: Value, _ what: @autoclosure () -> String) throws {
     if got != expected {
-        throw CheckFailure(what: what(), expected: String(describing: expected), got: String(describing: got))
+        throw CheckFailure(what: what(), expected: readable(expected), got: readable(got))
     }
 }
 
@@ -96,4 +96,23 @@ func require(
     got: @autoclosure () -> String
 ) throws {
     if !condition { throw CheckFailure(what: what(), expected: expected(), got: got()) }
+}
+
+/// What people read in another form than Swift prints it.
+protocol Readable {
+    var readable: String { get }
+}
+
+/// A value for a message: short, and without Swift's names for what it is in.
+func readable(_ value: Any) -> String {
+    let most = 32
+    if let value = value as? any Readable { return value.readable }
+    if let text = value as? String { return text }
+    if let list = value as? [Any] {
+        let shown = list.prefix(most).map { $0 is String ? "\"\($0)\"" : readable($0) }.joined(separator: ", ")
+        return list.count > most ? "[\(shown), … (\(list.count) of them)]" : "[\(shown)]"
+    }
+    let mirror = Mirror(reflecting: value)
+    if mirror.displayStyle == .optional { return mirror.children.first.map { readable($0.value) } ?? "none" }
+    return String(describing: value)
 }

@@ -23,7 +23,7 @@ final class Mutation {
     /// Changes a response on its way to the client.
     var response: (inout Message, Link) -> Verdict = { _, _ in .forward }
     /// Changes the header's kind, flags and reserved bytes of a response.
-    var header: (inout [UInt8]) -> Void = { _ in }
+    var header: (inout [UInt8], Link) -> Void = { _, _ in }
     /// Changes the header's kind, flags and reserved bytes of a request.
     var requestHeader: (inout [UInt8]) -> Void = { _ in }
     /// Whether bytes that come with a frame, and after it, are kept for the next one.
@@ -49,6 +49,8 @@ final class Link {
     /// The autoreset mode that was asked for at make, by handle.
     fileprivate(set) var modes: [UInt32: UInt64] = [:]
 
+    /// How many connections there were before it: the suite itself begins with one.
+    let number: Int
     /// Of the request that is on its way: how many came before it in one read.
     fileprivate(set) var placeInRead = 0
     /// Whether its body is what the suite's own encoder makes of it.
@@ -57,6 +59,8 @@ final class Link {
     fileprivate(set) var length = 0
     /// Whether a descriptor came with it.
     fileprivate(set) var hasDescriptor = false
+
+    fileprivate init(number: Int) { self.number = number }
 
     /// The request that a response answers.
     func request(of response: Message) -> Message? { requests[response.number("id")] }
@@ -84,6 +88,9 @@ final class MutatingProxy: @unchecked Sendable {
     private let lock = NSLock()
     private var sockets: Set<Int32> = []
     private var isEnding = false
+    private var served = 0
+    /// Those whose client is not to hear that the server has closed.
+    private var kept: [Conformance.RawConnection] = []
 
     /// Listens at `path`, for a server at `upstream`; each connection gets a mutation of its own.
     init(path: String, upstream: String, mutation: @escaping @Sendable () -> Mutation) throws {
@@ -97,16 +104,19 @@ final class MutatingProxy: @unchecked Sendable {
                 guard accepted >= 0 else { break }
                 serve(accepted)
             }
+            // Not before: its number could be that of another proxy's listener by then.
+            close(listener)
         }
     }
 
     /// Ends all connections.
     func end() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
         lock.withLock {
             isEnding = true
             for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+            for connection in kept { connection.close() }
+            kept = []
         }
         unlink(path)
     }
@@ -131,13 +141,14 @@ final class MutatingProxy: @unchecked Sendable {
         let forever = 600.0
         let client = Conformance.RawConnection(owning: accepted, timeout: forever)
         guard let server = try? Conformance.RawConnection(path: upstream, timeout: forever) else { return }
-        let isServed = lock.withLock {
-            if isEnding { return false }
+        let number = lock.withLock { () -> Int? in
+            if isEnding { return nil }
             sockets.formUnion([client.descriptor, server.descriptor])
-            return true
+            served += 1
+            return served - 1
         }
-        guard isServed else { return }
-        let relay = Relay(client: client, server: server, mutation: mutation())
+        guard let number else { return }
+        let relay = Relay(client: client, server: server, mutation: mutation(), number: number)
         let ended = DispatchGroup()
         for direction in [relay.requests, relay.responses] {
             ended.enter()
@@ -147,10 +158,16 @@ final class MutatingProxy: @unchecked Sendable {
             }
         }
         ended.notify(queue: .global()) { [self] in
-            lock.withLock { sockets.subtract([client.descriptor, server.descriptor]) }
-            client.close()
-            server.close()
             relay.endBridges()
+            lock.withLock {
+                guard relay.passesEnd || isEnding else {
+                    kept += [client, server]
+                    return
+                }
+                sockets.subtract([client.descriptor, server.descriptor])
+                client.close()
+                server.close()
+            }
         }
     }
 }
@@ -160,13 +177,16 @@ private final class Relay: @unchecked Sendable {
     private let client: Conformance.RawConnection
     private let server: Conformance.RawConnection
     private let mutation: Mutation
-    private let link = Link()
+    private let link: Link
     private let lock = NSLock()
     private var bridges: [MemoryBridge] = []
     /// What the server behind it takes; a longer one it has to hear of at once.
     private static let largestFrame = MutationTests.maxFrameBytes
 
-    init(client: Conformance.RawConnection, server: Conformance.RawConnection, mutation: Mutation) {
+    init(
+        client: Conformance.RawConnection, server: Conformance.RawConnection, mutation: Mutation, number: Int
+    ) {
+        link = Link(number: number)
         self.client = client
         self.server = server
         self.mutation = mutation
@@ -261,7 +281,7 @@ private final class Relay: @unchecked Sendable {
                     bridges.append(bridge)
                 }
                 var header = Array(frame.header[4...])
-                mutation.header(&header)
+                mutation.header(&header, link)
                 let body = message.encoded
                 let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (8 * $0)) }
                 try? client.send(length + header + body, passing: mutation.passesDescriptors ? passed : -1)
@@ -270,6 +290,9 @@ private final class Relay: @unchecked Sendable {
         }
         if mutation.passesEnd { shutdown(client.descriptor, Int32(SHUT_RDWR)) }
     }
+
+    /// Whether the client hears of the server's closing.
+    var passesEnd: Bool { mutation.passesEnd }
 
     func endBridges() { for bridge in bridges { bridge.end() } }
 }

@@ -91,6 +91,12 @@ struct MutationTests {
         var registry = EnvironmentRegistry()
         registry.register(CartPole.spec) { CartPole(options: $0) }
         registry.register(Pendulum.spec) { Pendulum(options: $0) }
+        // So that a list is longer than the smallest frame that a client may ask for.
+        registry.register(Acrobot.spec) { _ in Acrobot() }
+        registry.register(LunarLander.spec) { try LunarLander(options: $0) }
+        registry.register(LunarLander.continuousSpec) { try LunarLander(options: $0) }
+        registry.register(MountainCar.spec) { MountainCar(options: $0) }
+        registry.register(MountainCarContinuous.spec) { MountainCarContinuous(options: $0) }
         register(&registry)
         return try RunningServer(registry: registry) { configuration in
             // Small enough to be reached quickly.

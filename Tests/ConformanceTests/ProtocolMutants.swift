@@ -4,12 +4,12 @@ import Conformance
 func addConnectionMutants(to list: inout MutantList) {
     list.proxy("flags-in-header", "its frames' flags are not 0", caughtBy: "framing.response-header") {
         let mutation = Mutation()
-        mutation.header = { $0[1] = 1 }
+        mutation.header = { header, link in if link.number > 0 { header[1] = 1 } }
         return mutation
     }
     list.proxy("kind-of-response", "its responses are frames of kind 1", caughtBy: "framing.response-header") {
         let mutation = Mutation()
-        mutation.header = { $0[0] = 1 }
+        mutation.header = { header, link in if link.number > 0 { header[0] = 1 } }
         return mutation
     }
     list.request("unknown-fields-refused", "refuses fields of newer versions", caughtBy: "framing.unknown-fields") {
@@ -17,7 +17,20 @@ func addConnectionMutants(to list: inout MutantList) {
         guard request.fields.contains(where: { $0.number >= 3000 }) else { return .forward }
         return answer(to: request, "error", [("code", 16), ("message", "unknown field")])
     }
-    list.proxy("fatal-does-not-close", "goes on after a fatal error", caughtBy: "connection.nothing-after-fatal") {
+    list.proxy(
+        "answers-after-a-fatal-error", "answers what comes after a fatal error",
+        caughtBy: "connection.nothing-after-fatal"
+    ) {
+        let mutation = Mutation()
+        mutation.response = { response, _ in
+            response.message("error")?.flag("fatal") == true
+                ? .forwardThen(Message("Response", [("id", 2), ("ping", [:])])) : .forward
+        }
+        return mutation
+    }
+    list.proxy(
+        "fatal-does-not-close", "does not close after a fatal error", caughtBy: ["framing.kind-unknown"], silence: 2
+    ) {
         let mutation = Mutation()
         mutation.passesEnd = false
         return mutation
@@ -109,7 +122,7 @@ func addConnectionMutants(to list: inout MutantList) {
     limit(&list, "max_environments", "limit.environments")
     limit(&list, "max_connections", "limit.connections")
     limit(&list, "max_pending_requests", "limit.pending-requests")
-    limit(&list, "max_frame_bytes", "robustness.length-above-limit")
+    limit(&list, "max_frame_bytes", "robustness.length-above-limit", silence: 2)
     list.request(
         "frame-limit-of-the-client-ignored", "sends frames larger than the client takes",
         caughtBy: "limit.response-too-large", "limit.step-response-too-large"
@@ -128,10 +141,17 @@ func addConnectionMutants(to list: inout MutantList) {
         return mutation
     }
     list.part("status", "steps-not-counted", "counts no steps", caughtBy: "connection.status") { $0.remove("steps") }
-    list.part("status", "closed-still-counted", "counts environments that are closed", caughtBy: "make.close-frees") {
-        $0.set(
-            "environments",
-            .number($0.number("environments") + $0.number("connections_total") + $0.number("bytes_received")))
+    list.proxy("closed-still-counted", "counts environments that are closed", caughtBy: "make.close-frees") {
+        let mutation = Mutation()
+        var most: UInt64 = 0
+        mutation.response = { response, _ in
+            response.change("status") { status in
+                most = max(most, status.number("environments"))
+                status.set("environments", .number(most))
+            }
+            return .forward
+        }
+        return mutation
     }
     list.part("list", "listed-twice", "lists an environment twice", caughtBy: "list.ids-differ") {
         $0.append("environments", .messages(Array($0.messages("environments").prefix(1))))
@@ -164,9 +184,19 @@ func addConnectionMutants(to list: inout MutantList) {
 }
 
 /// A server that announces less than it enforces.
-private func limit(_ list: inout MutantList, _ field: String, _ check: String) {
-    list.part("hello", "limit-\(field.dropFirst(4))-not-enforced", "does not enforce \(field)", caughtBy: check) {
-        $0.change("limits") { limits in limits.set(field, .number(limits.number(field) / 2)) }
+private func limit(_ list: inout MutantList, _ field: String, _ check: String, silence: Double? = nil) {
+    list.proxy(
+        "limit-\(field.dropFirst(4).replacing("_", with: "-"))-not-enforced", "does not enforce \(field)",
+        caughtBy: [check], silence: silence
+    ) {
+        let mutation = Mutation()
+        mutation.response = { response, _ in
+            response.change("hello") {
+                $0.change("limits") { limits in limits.set(field, .number(limits.number(field) / 2)) }
+            }
+            return .forward
+        }
+        return mutation
     }
 }
 

@@ -61,7 +61,7 @@ struct SuiteTests {
         let start = Date()
         let report = try suite.run()
         #expect(!report.isPassed)
-        #expect(Date().timeIntervalSince(start) < 5)
+        #expect(Date().timeIntervalSince(start) < 60)
     }
 
     @Test("reports in JSON and XML hold every check")

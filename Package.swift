@@ -122,7 +122,10 @@ let package = Package(
             ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
         tests(
             "ConformanceTests",
-            ["Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer", "ServerTestSupport"]),
+            [
+                "CSystemCalls", "Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer",
+                "ServerTestSupport",
+            ]),
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),

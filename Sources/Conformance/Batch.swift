@@ -288,6 +288,18 @@ private func describe(_ member: Member) -> String {
     return "\(tensor.dtype.name)\(tensor.shape)[\(values)\(tensor.count > 16 ? " …" : "")]"
 }
 
+extension Member: Readable {
+    var readable: String { describe([self]) }
+}
+
+extension Step: Readable {
+    var readable: String {
+        "observation \(observation.map(describe)), rewards \(rewards), terminated \(terminated), "
+            + "truncated \(truncated), returns \(returns), lengths \(lengths), "
+            + "final observation \(finalObservation.map(describe))"
+    }
+}
+
 extension Client {
     /// Options as a message's field.
     static func options(_ options: [(String, Message.Value)]) -> Message.Value {

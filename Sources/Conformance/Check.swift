@@ -1,5 +1,3 @@
-import Glibc
-
 /// What a server can claim to fulfil, one by one.
 package enum Level: String, CaseIterable, Sendable {
     case core = "Core"
@@ -88,7 +86,7 @@ package struct Skip: Error {
 /// Fails unless the value is the expected one.
 func expect<Value: Equatable>(_ got: Value, _ expected: Value, _ what: @autoclosure () -> String) throws {
     if got != expected {
-        throw CheckFailure(what: what(), expected: String(describing: expected), got: String(describing: got))
+        throw CheckFailure(what: what(), expected: readable(expected), got: readable(got))
     }
 }
 
@@ -100,11 +98,21 @@ func require(
     if !condition { throw CheckFailure(what: what(), expected: expected(), got: got()) }
 }
 
-/// Fails unless the condition comes true within a second: for what a server does after a client has gone.
-func expectEventually(_ what: String, expected: String, _ condition: () throws -> Bool) throws {
-    let deadline = now() + 1
-    while try !condition() {
-        if now() > deadline { throw CheckFailure(what: what, expected: expected, got: "no change within a second") }
-        usleep(2_000)
+/// What people read in another form than Swift prints it.
+protocol Readable {
+    var readable: String { get }
+}
+
+/// A value for a message: short, and without Swift's names for what it is in.
+func readable(_ value: Any) -> String {
+    let most = 32
+    if let value = value as? any Readable { return value.readable }
+    if let text = value as? String { return text }
+    if let list = value as? [Any] {
+        let shown = list.prefix(most).map { $0 is String ? "\"\($0)\"" : readable($0) }.joined(separator: ", ")
+        return list.count > most ? "[\(shown), … (\(list.count) of them)]" : "[\(shown)]"
     }
+    let mirror = Mirror(reflecting: value)
+    if mirror.displayStyle == .optional { return mirror.children.first.map { readable($0.value) } ?? "none" }
+    return String(describing: value)
 }

@@ -7,6 +7,8 @@ package final class Context: @unchecked Sendable {
     let path: String
     /// Seconds that any single answer may take.
     let timeout: Double
+    /// Seconds in which the server has to have noticed that a client is gone, or woken one that sleeps.
+    let settling: Double
     /// What the server said in its hello.
     let hello: Message
     /// The capabilities that it has.
@@ -17,17 +19,27 @@ package final class Context: @unchecked Sendable {
     let environments: [String]
     /// What was last said, on whichever connection.
     let transcript = Transcript()
+    /// When the check that runs has had all its time.
+    private(set) var deadline: Double
 
     private var connections: [RawConnection] = []
 
     /// Asks the server what it is.
     ///
     /// - Parameter environments: the ids to check with; empty: all but those made for the suite.
-    init(path: String, timeout: Double, environments chosen: [String]) throws {
+    init(path: String, timeout: Double, settling: Double, environments chosen: [String]) throws {
         self.path = path
         self.timeout = timeout
-        let client = try Client(RawConnection(path: path, timeout: timeout), transcript: transcript)
-        hello = try client.greet()
+        self.settling = settling
+        deadline = now() + Context.answersPerCheck * timeout
+        let raw = try RawConnection(path: path, timeout: timeout)
+        raw.deadline = deadline
+        let client = Client(raw, transcript: transcript)
+        do {
+            hello = try client.greet()
+        } catch let timeout as Timeout {
+            throw Timeout(description: "it takes connections, but does not answer a hello: \(timeout)")
+        }
         capabilities = Set(hello.texts("capabilities"))
         let listed = try client.call("list").messages("environments")
         let specs = Dictionary(listed.map { ($0.text("id"), $0) }, uniquingKeysWith: { first, _ in first })
@@ -57,6 +69,7 @@ package final class Context: @unchecked Sendable {
     /// A connection without hello.
     func connectRaw() throws -> RawConnection {
         let connection = try RawConnection(path: path, timeout: timeout)
+        connection.deadline = deadline
         connections.append(connection)
         return connection
     }
@@ -73,10 +86,36 @@ package final class Context: @unchecked Sendable {
     /// A connection that no hello was sent on, as a client.
     func connectWithoutHello() throws -> Client { try Client(connectRaw(), transcript: transcript) }
 
-    /// Closes what the last check left open.
-    func closeConnections() {
+    /// The time of one check, in that of its single answers: a server that is slow with each of them, or sends without
+    /// end, is not waited for much longer than one that is silent.
+    static let answersPerCheck = 12.0
+
+    /// Begins a check: closes what the last one left open, and gives this one its time.
+    func begin() {
         for connection in connections { connection.close() }
         connections = []
+        _ = transcript.take()
+        deadline = now() + Context.answersPerCheck * timeout
+    }
+
+    /// Fails unless the condition comes true in time: for what a server does after a client has gone.
+    func expectEventually(_ what: String, expected: String, _ condition: () throws -> Bool) throws {
+        let end = min(now() + settling, deadline)
+        while try !condition() {
+            if now() > end { throw CheckFailure(what: what, expected: expected, got: "no change within \(settling) s") }
+            usleep(2_000)
+        }
+    }
+
+    /// Does what depends on one thing lasting longer than others, with times that grow tenfold: a busy machine can hold
+    /// up anything for a while, but a server that waits for what it must not wait for does so each time.
+    ///
+    /// - Parameter body: is given milliseconds, at most the 2000 of conformance/Slow-v0, and less than an answer may
+    ///   take.
+    func withGrowingTimes(_ body: (Int) throws -> Void) throws {
+        let longest = min(2000, Int(timeout * 400))
+        do { return try body(longest / 10) } catch is CheckFailure {}
+        try body(longest)
     }
 
     // MARK: Environments to check with

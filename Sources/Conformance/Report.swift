@@ -29,14 +29,16 @@ package struct Report: Sendable {
         case .skipped(let reason): return "skip  \(head): \(reason)"
         case .failed(let what, let evidence):
             return (["FAIL  \(head): \(what)"] + evidence.map { "          \($0)" }).joined(separator: "\n")
+        case .notTried(let reason): return "FAIL  \(head): not tried, since \(reason)"
         }
     }
 
     /// The last line: how many passed, failed and were skipped.
     package var summary: String {
         let counts = counts
-        return "\(outcomes.count) checks of \(server): \(counts.passed) passed, \(counts.failed) failed, "
-            + "\(counts.skipped) skipped"
+        let notTried = outcomes.count(where: \.isNotTried)
+        return "\(outcomes.count) checks of \(server): \(counts.passed) passed, \(counts.failed) failed"
+            + (notTried > 0 ? " (\(notTried) of them not tried)" : "") + ", \(counts.skipped) skipped"
     }
 
     // MARK: JSON
@@ -68,6 +70,7 @@ package struct Report: Sendable {
             case .passed: break
             case .skipped(let reason): (result, message) = ("skipped", reason)
             case .failed(let what, let frames): (result, message, evidence) = ("failed", what, frames)
+            case .notTried(let reason): (result, message) = ("failed", "not tried, since \(reason)")
             }
             return Document.Check(
                 name: outcome.check.name, level: outcome.check.level.rawValue, clauses: outcome.check.clauses,
@@ -90,7 +93,7 @@ package struct Report: Sendable {
         var lines = [
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
             "<testsuites name=\"gym-conformance\" tests=\"\(outcomes.count)\" failures=\"\(counts.failed)\" "
-                + "skipped=\"\(counts.skipped)\">",
+                + "errors=\"0\" skipped=\"\(counts.skipped)\" time=\"\(seconds(of: outcomes))\">",
         ]
         for level in Level.allCases {
             let outcomes = outcomes.filter { $0.check.level == level }
@@ -99,15 +102,20 @@ package struct Report: Sendable {
             let passed = outcomes.count(where: \.isPassed)
             lines.append(
                 "  <testsuite name=\"\(level.rawValue)\" tests=\"\(outcomes.count)\" failures=\"\(failed)\" "
-                    + "skipped=\"\(outcomes.count - failed - passed)\">")
+                    + "errors=\"0\" skipped=\"\(outcomes.count - failed - passed)\" "
+                    + "time=\"\(seconds(of: outcomes))\">")
             lines += outcomes.map(testCase)
             lines.append("  </testsuite>")
         }
         return (lines + ["</testsuites>", ""]).joined(separator: "\n")
     }
 
+    private func seconds(of outcomes: [Outcome]) -> String {
+        String(format: "%.4f", outcomes.reduce(0) { $0 + $1.seconds })
+    }
+
     private func testCase(_ outcome: Outcome) -> String {
-        let time = String(format: "%.4f", outcome.seconds)
+        let time = seconds(of: [outcome])
         let head =
             "    <testcase classname=\"\(outcome.check.level.rawValue)\" name=\"\(escaped(outcome.check.name))\" "
             + "time=\"\(time)\""
@@ -118,6 +126,8 @@ package struct Report: Sendable {
         case .failed(let what, let evidence):
             let text = escaped((["clauses: \(clauses)"] + evidence).joined(separator: "\n"))
             return "\(head)><failure message=\"\(escaped(what))\">\(text)</failure></testcase>"
+        case .notTried(let reason):
+            return "\(head)><failure message=\"\(escaped("not tried, since \(reason)"))\"/></testcase>"
         }
     }
 

@@ -154,8 +154,32 @@ final class SharedBatch {
             guard now() < deadline else {
                 throw Timeout(description: "the response word shows \(shown) and not \(value)")
             }
-            // Short sleeps: a server that does not wake its client is found by `mayOversleep`.
+            // Short sleeps: whether the server wakes its client is what ``isWoken(by:within:)`` is for.
             _ = gym_futex_wait(word(SharedBatch.response), shown, 50_000_000)
+        }
+    }
+
+    /// Sleeps until the server wakes this side (S7), or so many seconds have passed.
+    ///
+    /// - Returns: whether there was anything to wake: not when the answer had come before.
+    /// - Throws: ``CheckFailure`` when the answer came without it.
+    func isWoken(by value: UInt32, within seconds: Double) throws -> Bool {
+        gym_store(word(SharedBatch.responseSleeper), 1)
+        defer { gym_store(word(SharedBatch.responseSleeper), 0) }
+        let deadline = now() + client.raw.timeout
+        while true {
+            let shown = responseWord
+            if shown == value { return false }
+            let result = gym_futex_wait(word(SharedBatch.response), shown, Int64(seconds * 1e9))
+            guard result == 0 || result == -ETIMEDOUT else { continue }
+            guard responseWord == value else {
+                if now() < deadline { continue }
+                throw Timeout(description: "the response word shows \(responseWord) and not \(value)")
+            }
+            try require(
+                result == 0, "a client that sleeps until its step is answered (S7)", expected: "to be woken",
+                got: "the answer, but no wake in \(seconds) s")
+            return true
         }
     }
 

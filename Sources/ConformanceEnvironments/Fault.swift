@@ -12,7 +12,7 @@ public import GymCore
 /// |---|---|---|---|
 /// | 0 | steps of the episode | 0 | 1000 |
 ///
-/// Reward: 1. Start: 0; with the reset option `fail`, the reset fails.
+/// Reward: 1. Start: 0; with the reset option `fail`, the reset fails. Info: `count`, as observed.
 ///
 /// End: terminated at step `limit` (0: never). At step `at` (0: never) the step fails whatever the action. With `make`
 /// it cannot even be made; with `render` it can, but not be rendered.
@@ -66,6 +66,8 @@ public struct Fault: RenderableEnvironment, Sendable {
         if action.integer() == 1 || count == at { throw Failure(description: "it was told to fail at step \(count)") }
         return StepResult(reward: 1, terminated: limit > 0 && count >= limit)
     }
+
+    public var info: [InfoEntry] { [InfoEntry("count", .tensor(Tensor(scalar: count)))] }
 
     public mutating func render(mode: String) throws -> Rendering {
         if failsToRender { throw Failure(description: "it was told to fail in render") }

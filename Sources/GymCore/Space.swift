@@ -137,9 +137,15 @@ extension Box: CustomStringConvertible {
                 default: return "\(Int(value))"
                 }
             }
-            let values = tensor.doubles
-            if let first = values.first, values.allSatisfy({ $0 == first }) { return number(first) }
-            return "[" + values.map(number).joined(separator: " ") + "]"
+            // Not all whole numbers of 64 bits are doubles.
+            let texts =
+                switch dtype {
+                case .int64: tensor.elements(as: Int64.self).map { "\($0)" }
+                case .uint64: tensor.elements(as: UInt64.self).map { "\($0)" }
+                default: tensor.doubles.map(number)
+                }
+            if let first = texts.first, texts.allSatisfy({ $0 == first }) { return first }
+            return "[" + texts.joined(separator: " ") + "]"
         }
         return "Box(\(bound(low)), \(bound(high)), \(pythonTuple(shape)), \(dtype.name))"
     }

@@ -11,7 +11,7 @@ struct GymConformanceCommand: ParsableCommand {
         abstract: "Checks whether a server keeps to the protocol gym.v1, clause by clause.",
         discussion: """
             Prints a line a check. Exit code 0: every check passed or was skipped for a reason that is printed; \
-            1: a check failed; 2: wrong usage.
+            1: a check failed, or the server could not be checked at all; 2: wrong usage.
             """)
 
     @Option(help: ArgumentHelp("The server: unix:PATH.", valueName: "unix:PATH"))
@@ -19,6 +19,10 @@ struct GymConformanceCommand: ParsableCommand {
 
     @Option(help: "A level to check; may be given several times. (default: all)")
     var level: [Level] = []
+
+    @Option(
+        help: ArgumentHelp("A check to do, by its name; may be given several times. (default: all)", valueName: "NAME"))
+    var check: [String] = []
 
     @Option(
         help: ArgumentHelp(
@@ -47,6 +51,10 @@ struct GymConformanceCommand: ParsableCommand {
                 throw ValidationError("--server is '\(server)'; it has to be unix:PATH")
             }
         }
+        let names = Set(Check.all.map(\.name))
+        if let unknown = check.first(where: { !names.contains($0) }) {
+            throw ValidationError("--check is '\(unknown)'; --list prints the names of all checks")
+        }
         guard timeout > 0, timeout <= 3600 else {
             throw ValidationError("--timeout is \(timeout); it has to be above 0 and at most 3600")
         }
@@ -56,8 +64,13 @@ struct GymConformanceCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         var suite = Suite(path: String(server?.dropFirst(5) ?? ""))
         suite.levels = level
+        suite.names = check
         suite.environments = environment
         suite.timeout = timeout
+        if suite.checks.isEmpty {
+            StandardStreams.error("gym-conformance: --check: none of these checks is of the levels of --level")
+            throw ExitCode(2)
+        }
         if list { return suite.checks.forEach(printEntry) }
         let report: Report
         do {
@@ -67,18 +80,23 @@ struct GymConformanceCommand: ParsableCommand {
             throw ExitCode(2)
         } catch {
             StandardStreams.error("gym-conformance: \(server ?? ""): \(error)")
+            try write(suite.unstarted(error))
             throw ExitCode(1)
         }
-        if let junit { try write(report.junit, to: junit) }
-        if let json {
-            if json == "-" { StandardStreams.print(try report.json()) } else { try write(try report.json(), to: json) }
-        }
+        try write(report)
         if json != "-" { StandardStreams.print(report.summary) }
         if !report.isPassed { throw ExitCode(1) }
     }
 
     private func printEntry(_ check: Check) {
         StandardStreams.print("\(check.level.rawValue) \(check.name) (\(check.clauses.joined(separator: ", ")))")
+    }
+
+    private func write(_ report: Report) throws {
+        if let junit { try write(report.junit, to: junit) }
+        if let json {
+            if json == "-" { StandardStreams.print(try report.json()) } else { try write(try report.json(), to: json) }
+        }
     }
 
     private func write(_ text: String, to path: String) throws {

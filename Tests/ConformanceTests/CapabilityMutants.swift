@@ -34,7 +34,11 @@ func addCapabilityMutants(to list: inout MutantList) {
         request.change("make") { if $0.text("render_mode") == "smell" { $0.remove("render_mode") } }
         return .forward
     }
-    list.request("state-not-restored", "answers set_state and does nothing", caughtBy: "state.goes-on-exactly") {
+    list.request(
+        "state-not-restored", "answers set_state and does nothing", caughtBy: "state.goes-on-exactly",
+        "state.any-row-any-handle-any-connection", "state.generator", "state.episode", "state.of-an-ended-row",
+        "state.of-fresh-rows"
+    ) {
         request, _ in
         request.has("set_state") ? answer(to: request, "set_state") : .forward
     }
@@ -67,7 +71,10 @@ func addCapabilityMutants(to list: inout MutantList) {
         request.change("sample") { $0.remove("seed") }
         return .forward
     }
-    list.part("sample", "samples-outside", "samples outside of the space", caughtBy: "space.sample") { part in
+    list.part(
+        "sample", "samples-outside", "samples outside of the space", caughtBy: "space.sample",
+        "space.sample-of-all-kinds"
+    ) { part in
         part.change("sample") {
             $0.change("tensor") { tensor in
                 tensor.set("data", .bytes(tensor.bytes("data").map { _ in 0x7F }))

@@ -16,8 +16,9 @@ func addEnvironmentMutants(to list: inout MutantList) {
     }
     add(
         &list, "draws-ignore-the-generator", "its environments draw from a generator of their own",
-        caughtBy: "reset.same-seed-same-episode"
-    ) { $0.draw = { _, _ in Int64.random(in: 0..<1_000_000) } }
+        caughtBy: "reset.same-seed-same-episode", "vector.autoreset-goes-on-with-the-generator", "autoreset.draws",
+        "reset.generator-goes-on"
+    ) { $0.draw = { _, _ in allDraws.add(1, ordering: .relaxed).newValue } }
     add(&list, "draws-nothing", "every episode is the same", caughtBy: "reset.different-seeds-differ") {
         $0.draw = { _, _ in 7 }
     }
@@ -27,10 +28,14 @@ func addEnvironmentMutants(to list: inout MutantList) {
     ) { $0.start = { counter, options in counter.count += Int64(options.integer("start")) } }
     add(
         &list, "steps-depend-on-the-server", "what a step does depends on all steps before, of whichever environment",
-        caughtBy: "vector.rows-are-single-environments"
+        caughtBy: "vector.rows-are-single-environments", "autoreset.modes-agree"
     ) { wrong in
         wrong.reward = { _ in Double(allSteps.add(1, ordering: .relaxed).newValue % 1000) }
     }
+    add(
+        &list, "observes-the-server", "observes all steps before, of whichever environment",
+        caughtBy: "vector.place-does-not-matter", "vector.number-does-not-matter", "order.connections-do-not-mix"
+    ) { $0.observed = { _ in allObservations.add(1, ordering: .relaxed).newValue % 1000 } }
     add(&list, "leaves-its-space", "observes what is not in its space", caughtBy: "step.observation-in-space") {
         $0.observed = { $0.count % 3 == 2 ? -1 : $0.count }
     }
@@ -54,14 +59,16 @@ func addEnvironmentMutants(to list: inout MutantList) {
 }
 
 private let allSteps = Atomic<Int>(0)
+private let allDraws = Atomic<Int64>(0)
+private let allObservations = Atomic<Int64>(0)
 
 private func add(
-    _ list: inout MutantList, _ name: String, _ summary: String, caughtBy check: String,
-    _ change: @Sendable (inout Wrongs) -> Void
+    _ list: inout MutantList, _ name: String, _ summary: String, caughtBy checks: String...,
+    change: @Sendable (inout Wrongs) -> Void
 ) {
     var wrongs = Wrongs()
     change(&wrongs)
-    list.environments(name, summary, caughtBy: check) { [wrongs] registry in
+    list.environments(name, summary, caughtBy: checks) { [wrongs] registry in
         registry.register(Counter.spec) { WrongCounter(options: $0, wrongs: wrongs) }
         registry.register(Echo.spec) { Echo(options: $0) }
         registry.register(Fault.spec) { try Fault(options: $0) }

@@ -56,7 +56,9 @@ func addResetMutants(to list: inout MutantList) {
             reset.set("effective_seeds", .list(zip(seeds, mask).map { .number($1 == 1 ? $0 : 0) }))
         }
     }
-    list.request("mask-ignored", "resets all rows whatever the mask", caughtBy: "reset.mask") { request, link in
+    list.request(
+        "mask-ignored", "resets all rows whatever the mask", caughtBy: "reset.mask", "autoreset.reset-of-an-ended-row"
+    ) { request, link in
         let count = link.counts[UInt32(request.number("handle"))] ?? 1
         request.change("reset") { reset in
             if reset.bytes("mask").count == count, reset.bytes("mask").contains(1) { reset.remove("mask") }
@@ -95,7 +97,10 @@ func addResetMutants(to list: inout MutantList) {
         }
         return .forward
     }
-    list.response("rows-outside-the-mask-zeroed", "sends zeros for rows outside of the mask", caughtBy: "reset.mask") {
+    list.response(
+        "rows-outside-the-mask-zeroed", "sends zeros for rows outside of the mask", caughtBy: "reset.mask",
+        "state.observations-stay"
+    ) {
         response, link in
         guard let mask = link.request(of: response)?.message("reset")?.bytes("mask"), mask.contains(0) else { return }
         response.change("reset") {
@@ -145,7 +150,10 @@ func addResetMutants(to list: inout MutantList) {
 
 /// Wrong about steps.
 func addStepMutants(to list: inout MutantList) {
-    list.part("step", "flags-swapped", "swaps terminated and truncated", caughtBy: "step.terminated") { step in
+    list.part(
+        "step", "flags-swapped", "swaps terminated and truncated", caughtBy: "step.terminated", "autoreset.truncation",
+        "step.limit-does-not-count-resets"
+    ) { step in
         let (terminated, truncated) = (step.bytes("terminated"), step.bytes("truncated"))
         step.set("terminated", .bytes(truncated))
         step.set("truncated", .bytes(terminated))
@@ -184,7 +192,7 @@ func addStepMutants(to list: inout MutantList) {
     }
     list.part(
         "step", "returns-without-the-last-reward", "leaves the last reward out of returns",
-        caughtBy: "step.returns-and-lengths"
+        caughtBy: "step.returns-and-lengths", "fault.others-keep-their-episodes"
     ) { step in
         let rewards = doubles(step.bytes("rewards"))
         let rows = step.numbers("final_index").map { Int($0) }
@@ -297,7 +305,7 @@ func addStepMutants(to list: inout MutantList) {
 func addVectorMutants(to list: inout MutantList) {
     list.part(
         "step", "final-observation-lost", "does not send the last observation",
-        caughtBy: "autoreset.same-step-table"
+        caughtBy: "autoreset.same-step-table", "vector.last-observation", "fault.same-step-final-observation"
     ) { $0.remove("final_observation") }
     list.part(
         "step", "final-observation-is-the-first", "sends the new episode's first observation as the old one's last",
@@ -326,7 +334,10 @@ func addVectorMutants(to list: inout MutantList) {
         }
         return .forward
     }
-    list.proxy("reset-step-rewarded", "rewards the step that resets", caughtBy: "autoreset.next-step-table") {
+    list.proxy(
+        "reset-step-rewarded", "rewards the step that resets", caughtBy: "autoreset.next-step-table",
+        "fault.next-step-resets"
+    ) {
         let mutation = Mutation()
         var ended: [UInt64: [Int]] = [:]
         mutation.response = { response, link in

@@ -15,10 +15,13 @@ struct Mutant: Sendable {
     let name: String
     /// What it does wrong.
     let summary: String
-    /// The check that has to fail.
-    let check: String
+    /// The checks that have to fail, the one first that is about just this mistake.
+    let checks: [String]
     /// How it is made.
     let kind: Kind
+    /// Seconds to wait for an answer of a server that leaves something out which can only be waited for in vain; `nil`:
+    /// it answers, and the failure has to be about what came.
+    var silence: Double?
 }
 
 /// Collects mutants.
@@ -27,10 +30,10 @@ struct MutantList {
 
     /// A server that changes requests before it hears them.
     mutating func request(
-        _ name: String, _ summary: String, caughtBy check: String,
-        _ change: @escaping @Sendable (inout Message, Link) -> Verdict
+        _ name: String, _ summary: String, caughtBy checks: String...,
+        change: @escaping @Sendable (inout Message, Link) -> Verdict
     ) {
-        proxy(name, summary, caughtBy: check) {
+        proxy(name, summary, caughtBy: checks) {
             let mutation = Mutation()
             mutation.request = change
             return mutation
@@ -39,10 +42,10 @@ struct MutantList {
 
     /// A server that changes its responses.
     mutating func response(
-        _ name: String, _ summary: String, caughtBy check: String,
-        _ change: @escaping @Sendable (inout Message, Link) -> Void
+        _ name: String, _ summary: String, caughtBy checks: String...,
+        change: @escaping @Sendable (inout Message, Link) -> Void
     ) {
-        proxy(name, summary, caughtBy: check) {
+        proxy(name, summary, caughtBy: checks) {
             let mutation = Mutation()
             mutation.response = { response, link in
                 change(&response, link)
@@ -54,25 +57,56 @@ struct MutantList {
 
     /// A server that changes a part of its responses, where the part is there.
     mutating func part(
-        _ part: String, _ name: String, _ summary: String, caughtBy check: String,
+        _ part: String, _ name: String, _ summary: String, caughtBy checks: String...,
+        change: @escaping @Sendable (inout Message) -> Void
+    ) {
+        self.part(part, name, summary, caughtBy: checks, change)
+    }
+
+    /// The same.
+    mutating func part(
+        _ part: String, _ name: String, _ summary: String, caughtBy checks: [String],
         _ change: @escaping @Sendable (inout Message) -> Void
     ) {
-        response(name, summary, caughtBy: check) { response, _ in response.change(part, change) }
+        proxy(name, summary, caughtBy: checks) {
+            let mutation = Mutation()
+            mutation.response = { response, _ in
+                response.change(part, change)
+                return .forward
+            }
+            return mutation
+        }
+    }
+
+    /// A server with a mutation that remembers; `silence` as in ``Mutant/silence``.
+    mutating func proxy(
+        _ name: String, _ summary: String, caughtBy checks: [String], silence: Double? = nil,
+        _ make: @escaping @Sendable () -> Mutation
+    ) {
+        add(Mutant(name: name, summary: summary, checks: checks, kind: .proxy(make), silence: silence))
     }
 
     /// A server with a mutation that remembers.
     mutating func proxy(
-        _ name: String, _ summary: String, caughtBy check: String, _ make: @escaping @Sendable () -> Mutation
+        _ name: String, _ summary: String, caughtBy checks: String..., make: @escaping @Sendable () -> Mutation
     ) {
-        add(Mutant(name: name, summary: summary, check: check, kind: .proxy(make)))
+        proxy(name, summary, caughtBy: checks, silence: nil, make)
     }
 
     /// A server of altered environments.
     mutating func environments(
-        _ name: String, _ summary: String, caughtBy check: String,
+        _ name: String, _ summary: String, caughtBy checks: String...,
+        register: @escaping @Sendable (inout EnvironmentRegistry) -> Void
+    ) {
+        environments(name, summary, caughtBy: checks, register)
+    }
+
+    /// The same.
+    mutating func environments(
+        _ name: String, _ summary: String, caughtBy checks: [String],
         _ register: @escaping @Sendable (inout EnvironmentRegistry) -> Void
     ) {
-        add(Mutant(name: name, summary: summary, check: check, kind: .environments(register)))
+        add(Mutant(name: name, summary: summary, checks: checks, kind: .environments(register)))
     }
 
     private mutating func add(_ mutant: Mutant) {
@@ -92,6 +126,11 @@ extension Mutant {
         addVectorMutants(to: &list)
         addCapabilityMutants(to: &list)
         addEnvironmentMutants(to: &list)
+        addLenientMutants(to: &list)
+        addFrameMutants(to: &list)
+        addHandleMutants(to: &list)
+        addOrderMutants(to: &list)
+        addSharedMemoryMutants(to: &list)
         return list.mutants
     }()
 }
@@ -108,7 +147,7 @@ func bytes<Number: BitwiseCopyable>(_ numbers: [Number]) -> Message.Value {
     .bytes(numbers.withUnsafeBytes { Array($0) })
 }
 
-/// The answer to a request.
+/// An answer to a request, in the server's place.
 func answer(to request: Message, _ part: String, _ fields: [(String, Message.Value)] = []) -> Verdict {
     .answer(
         Message(

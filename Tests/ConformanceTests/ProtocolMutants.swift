@@ -4,12 +4,12 @@ import Conformance
 func addConnectionMutants(to list: inout MutantList) {
     list.proxy("flags-in-header", "its frames' flags are not 0", caughtBy: "framing.response-header") {
         let mutation = Mutation()
-        mutation.header = { $0[1] = 1 }
+        mutation.header = { header, link in if link.number > 0 { header[1] = 1 } }
         return mutation
     }
     list.proxy("kind-of-response", "its responses are frames of kind 1", caughtBy: "framing.response-header") {
         let mutation = Mutation()
-        mutation.header = { $0[0] = 1 }
+        mutation.header = { header, link in if link.number > 0 { header[0] = 1 } }
         return mutation
     }
     list.request("unknown-fields-refused", "refuses fields of newer versions", caughtBy: "framing.unknown-fields") {
@@ -17,7 +17,20 @@ func addConnectionMutants(to list: inout MutantList) {
         guard request.fields.contains(where: { $0.number >= 3000 }) else { return .forward }
         return answer(to: request, "error", [("code", 16), ("message", "unknown field")])
     }
-    list.proxy("fatal-does-not-close", "goes on after a fatal error", caughtBy: "connection.nothing-after-fatal") {
+    list.proxy(
+        "answers-after-a-fatal-error", "answers what comes after a fatal error",
+        caughtBy: "connection.nothing-after-fatal"
+    ) {
+        let mutation = Mutation()
+        mutation.response = { response, _ in
+            response.message("error")?.flag("fatal") == true
+                ? .forwardThen(Message("Response", [("id", 2), ("ping", [:])])) : .forward
+        }
+        return mutation
+    }
+    list.proxy(
+        "fatal-does-not-close", "does not close after a fatal error", caughtBy: ["framing.kind-unknown"], silence: 2
+    ) {
         let mutation = Mutation()
         mutation.passesEnd = false
         return mutation
@@ -43,7 +56,9 @@ func addConnectionMutants(to list: inout MutantList) {
     list.response("id-not-echoed", "answers errors with id 0", caughtBy: "make.unknown-environment") { response, _ in
         if response.has("error") { response.remove("id") }
     }
-    list.response("handle-not-echoed", "answers with handle 0", caughtBy: "reset.mask") { response, _ in
+    list.response(
+        "handle-not-echoed", "answers with handle 0", caughtBy: "reset.mask", "connection.handle-ignored-and-echoed"
+    ) { response, _ in
         response.remove("handle")
     }
     list.response("id-cut-to-32-bits", "echoes the lower half of ids", caughtBy: "connection.ids-echoed") {
@@ -107,17 +122,17 @@ func addConnectionMutants(to list: inout MutantList) {
     limit(&list, "max_environments", "limit.environments")
     limit(&list, "max_connections", "limit.connections")
     limit(&list, "max_pending_requests", "limit.pending-requests")
-    limit(&list, "max_frame_bytes", "robustness.length-above-limit")
+    limit(&list, "max_frame_bytes", "robustness.length-above-limit", silence: 2)
     list.request(
         "frame-limit-of-the-client-ignored", "sends frames larger than the client takes",
-        caughtBy: "limit.response-too-large"
+        caughtBy: "limit.response-too-large", "limit.step-response-too-large"
     ) { request, _ in
         request.change("hello") { $0.remove("max_frame_bytes") }
         return .forward
     }
     list.proxy(
         "end-inside-a-frame-unanswered", "says nothing of a frame cut short",
-        caughtBy: "robustness.ends-inside-body"
+        caughtBy: ["robustness.ends-inside-body"], silence: 5
     ) {
         let mutation = Mutation()
         mutation.response = { response, _ in
@@ -126,10 +141,17 @@ func addConnectionMutants(to list: inout MutantList) {
         return mutation
     }
     list.part("status", "steps-not-counted", "counts no steps", caughtBy: "connection.status") { $0.remove("steps") }
-    list.part("status", "closed-still-counted", "counts environments that are closed", caughtBy: "make.close-frees") {
-        $0.set(
-            "environments",
-            .number($0.number("environments") + $0.number("connections_total") + $0.number("bytes_received")))
+    list.proxy("closed-still-counted", "counts environments that are closed", caughtBy: "make.close-frees") {
+        let mutation = Mutation()
+        var most: UInt64 = 0
+        mutation.response = { response, _ in
+            response.change("status") { status in
+                most = max(most, status.number("environments"))
+                status.set("environments", .number(most))
+            }
+            return .forward
+        }
+        return mutation
     }
     list.part("list", "listed-twice", "lists an environment twice", caughtBy: "list.ids-differ") {
         $0.append("environments", .messages(Array($0.messages("environments").prefix(1))))
@@ -146,14 +168,14 @@ func addConnectionMutants(to list: inout MutantList) {
     ) {
         let mutation = Mutation()
         var held: Message?
-        mutation.response = { response, link in
-            // The third answer waits for the fourth, when that is on its way.
+        mutation.response = { response, _ in
+            // Every fourth answer waits for the next.
             if let kept = held {
                 held = nil
                 return .forwardThen(kept)
             }
             let id = response.number("id")
-            guard response.has("step"), id % 4 == 0, link.requests[id + 1]?.has("step") == true else { return .forward }
+            guard response.has("step"), id % 4 == 0 else { return .forward }
             held = response
             return .drop
         }
@@ -162,9 +184,19 @@ func addConnectionMutants(to list: inout MutantList) {
 }
 
 /// A server that announces less than it enforces.
-private func limit(_ list: inout MutantList, _ field: String, _ check: String) {
-    list.part("hello", "limit-\(field.dropFirst(4))-not-enforced", "does not enforce \(field)", caughtBy: check) {
-        $0.change("limits") { limits in limits.set(field, .number(limits.number(field) / 2)) }
+private func limit(_ list: inout MutantList, _ field: String, _ check: String, silence: Double? = nil) {
+    list.proxy(
+        "limit-\(field.dropFirst(4).replacing("_", with: "-"))-not-enforced", "does not enforce \(field)",
+        caughtBy: [check], silence: silence
+    ) {
+        let mutation = Mutation()
+        mutation.response = { response, _ in
+            response.change("hello") {
+                $0.change("limits") { limits in limits.set(field, .number(limits.number(field) / 2)) }
+            }
+            return .forward
+        }
+        return mutation
     }
 }
 
@@ -224,7 +256,7 @@ func addMakeMutants(to list: inout MutantList) {
     }
     list.part(
         "make", "batched-space-is-single", "calls the single space the batched one",
-        caughtBy: "make.batched-spaces"
+        caughtBy: "make.batched-spaces", "make.batched-spaces-of-all-kinds"
     ) { made in
         if let space = made.message("observation_space") { made.set("batched_observation_space", .message(space)) }
     }

@@ -32,7 +32,7 @@ struct SuiteTests {
         for outcome in report.outcomes {
             switch outcome.result {
             case .passed: break
-            case .failed: Issue.record("\(Report.line(outcome))")
+            case .failed, .notTried: Issue.record("\(Report.line(outcome))")
             case .skipped(let reason): #expect(!reason.isEmpty, "\(outcome.check.name)")
             }
         }
@@ -61,7 +61,7 @@ struct SuiteTests {
         let start = Date()
         let report = try suite.run()
         #expect(!report.isPassed)
-        #expect(Date().timeIntervalSince(start) < 5)
+        #expect(Date().timeIntervalSince(start) < 60)
     }
 
     @Test("reports in JSON and XML hold every check")

@@ -127,6 +127,12 @@ import Testing
         #expect(
             Space.box(SpaceSampleTests.mixed).description
                 == "Box([-inf -1.0 -inf 0.0 -inf 2.0], [inf inf 3.0 1.0 inf 2.5], (6,), float32)")
+        // Bounds that are no doubles.
+        #expect(
+            "\(Space.box(Box(low: Int64.min, high: .max, shape: [1])))"
+                == "Box(-9223372036854775808, 9223372036854775807, (1,), int64)")
+        #expect(
+            "\(Space.box(Box(low: UInt64.min, high: .max, shape: [])))" == "Box(0, 18446744073709551615, (), uint64)")
     }
 
     /// Gymnasium's arithmetic overflows here; members are drawn all the same, and from both halves.

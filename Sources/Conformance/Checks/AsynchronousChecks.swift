@@ -29,21 +29,26 @@ func addAsynchronousChecks(to list: inout CheckList) {
         }
     }
     list.add("async.first-ready", .vector, ["M25"], needs: [async, .environment(slow)]) { context in
-        let batch = try context.connect().make(slow, count: 3)
-        try batch.reset(seeds: [1])
-        try batch.send([0, 1, 2], [.integer(250), .integer(1), .integer(120)])
-        try expect(try batch.receive(1).environments, [1], "the first that is ready")
-        try expect(try batch.receive(2).environments, [2, 0], "the other two, in the order in which they became ready")
+        try context.withGrowingTimes { milliseconds in
+            let batch = try context.connect().make(slow, count: 3)
+            try batch.reset(seeds: [1])
+            try batch.send([0, 1, 2], [.integer(milliseconds), .integer(0), .integer(milliseconds / 2)])
+            try expect(try batch.receive(1).environments, [1], "the first that is ready")
+            try expect(
+                try batch.receive(2).environments, [2, 0], "the other two, in the order in which they became ready")
+        }
     }
     list.add("async.send-answers-at-once", .vector, ["M24"], needs: [async, .environment(slow)]) { context in
-        let batch = try context.connect().make(slow)
-        try batch.reset(seeds: [1])
-        let start = now()
-        try batch.send([0], [.integer(250)])
-        try require(
-            now() - start < 0.2, "the answer to send", expected: "before the step of 250 ms is done",
-            got: "after \(now() - start) s")
-        _ = try batch.receive(1)
+        try context.withGrowingTimes { milliseconds in
+            let batch = try context.connect().make(slow)
+            try batch.reset(seeds: [1])
+            let start = now()
+            try batch.send([0], [.integer(milliseconds)])
+            try require(
+                now() - start < 0.8e-3 * Double(milliseconds), "the answer to send",
+                expected: "before the step of \(milliseconds) ms is done", got: "after \(now() - start) s")
+            _ = try batch.receive(1)
+        }
     }
     list.add("async.some-rows", .vector, ["M24", "A8"], needs: [async, .environment(counter)]) { context in
         let batch = try context.connect().make(counter, count: 3, options: [("limit", 50)])
@@ -144,6 +149,7 @@ func addAsynchronousChecks(to list: inout CheckList) {
         let actions: [Member] = [.text("a"), .text("bb"), .text("ccc")]
         try batch.send([0, 1, 2], actions)
         let step = try batch.receive(3)
+        try expect(step.environments.sorted(), [0, 1, 2], "environments received")
         for (position, row) in step.environments.enumerated() {
             try expect(step.observation[position], [actions[row]], "the echo of environment \(row)")
         }

@@ -173,7 +173,7 @@ func addConnectionChecks(to list: inout CheckList) {
         try expect(Set(ids).count, ids.count, "number of different ids of \(ids)")
     }
     list.add("list.specs", .core, ["M4", "T7"]) { context in
-        for (id, spec) in context.specs {
+        for (id, spec) in context.specs.sorted(by: { $0.key < $1.key }) {
             _ = try Space(spec.message("observation_space"), "\(id): observation_space")
             _ = try Space(spec.message("action_space"), "\(id): action_space")
             let modes = spec.numbers("autoreset_modes")

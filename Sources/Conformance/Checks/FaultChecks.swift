@@ -70,6 +70,9 @@ func addFaultChecks(to list: inout CheckList) {
         try batch.step(0)
         let step = try batch.step([.integer(1), .integer(0)], wantsInfo: true)
         try expect(step.faults.map(\.index), [0], "rows that failed")
+        let column = step.finalInfo.first { $0.name == "count" }?.values
+        try expect(column?.count, 2, "rows of final_info 'count'")
+        try expect(column?.last, .integer(2), "final_info 'count' of the row that did not fail")
     }
     list.add("fault.outside-observation-space", .vector, ["M11", "A9"], needs: [.environment(fault)]) { context in
         let batch = try context.connect().make(fault, count: 2, extra: [("check_observations", true)])

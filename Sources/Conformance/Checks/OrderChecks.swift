@@ -56,49 +56,59 @@ func addOrderChecks(to list: inout CheckList) {
         try client.receiveError(.unknownHandle, id: late, handle: batch.handle, "a step sent after a close")
     }
     list.add("order.handles-overlap", .core, ["O4"], needs: [.environment(slow), .environment(counter)]) { context in
-        let client = try context.connect()
-        let sleeper = try client.make(slow)
-        let other = try client.make(counter)
-        try sleeper.reset(seeds: [1])
-        try other.reset(seeds: [1])
-        let long = try client.send("step", sleeper.stepFields([.integer(300)]), handle: sleeper.handle)
-        try expect(try other.step(0).rewards, [1], "a step while another handle's takes 300 ms")
-        try client.answer("step", to: long, handle: sleeper.handle)
+        try context.withGrowingTimes { milliseconds in
+            let client = try context.connect()
+            let sleeper = try client.make(slow)
+            let other = try client.make(counter)
+            try sleeper.reset(seeds: [1])
+            try other.reset(seeds: [1])
+            let long = try client.send("step", sleeper.stepFields([.integer(milliseconds)]), handle: sleeper.handle)
+            try expect(try other.step(0).rewards, [1], "a step while another handle's takes \(milliseconds) ms")
+            try client.answer("step", to: long, handle: sleeper.handle)
+        }
     }
     list.add(
         "order.handles-overlap-when-pipelined", .core, ["O4"],
         needs: [.environment(slow), .environment(counter)]
     ) { context in
-        let client = try context.connect()
-        let sleeper = try client.make(slow)
-        let other = try client.make(counter)
-        try sleeper.reset(seeds: [1])
-        try other.reset(seeds: [1])
-        let fields = sleeper.stepFields([.integer(150)])
-        let long = try (0..<2).map { _ in try client.send("step", fields, handle: sleeper.handle) }
-        try expect(try other.step(0).rewards, [1], "a step while another handle has two of 150 ms before it")
-        for id in long { try client.answer("step", to: id, handle: sleeper.handle) }
+        try context.withGrowingTimes { milliseconds in
+            let client = try context.connect()
+            let sleeper = try client.make(slow)
+            let other = try client.make(counter)
+            try sleeper.reset(seeds: [1])
+            try other.reset(seeds: [1])
+            let fields = sleeper.stepFields([.integer(milliseconds / 2)])
+            let long = try (0..<2).map { _ in try client.send("step", fields, handle: sleeper.handle) }
+            try expect(
+                try other.step(0).rewards, [1],
+                "a step while another handle has two of \(milliseconds / 2) ms before it")
+            for id in long { try client.answer("step", to: id, handle: sleeper.handle) }
+        }
     }
     list.add("order.ping-overtakes-step", .core, ["O4"], needs: [.environment(slow)]) { context in
-        let client = try context.connect()
-        let sleeper = try client.make(slow)
-        try sleeper.reset(seeds: [1])
-        let long = try client.send("step", sleeper.stepFields([.integer(300)]), handle: sleeper.handle)
-        let ping = try client.send("ping")
-        try client.answer("ping", to: ping)
-        try client.answer("step", to: long, handle: sleeper.handle)
+        try context.withGrowingTimes { milliseconds in
+            let client = try context.connect()
+            let sleeper = try client.make(slow)
+            try sleeper.reset(seeds: [1])
+            let long = try client.send("step", sleeper.stepFields([.integer(milliseconds)]), handle: sleeper.handle)
+            let ping = try client.send("ping")
+            try client.answer("ping", to: ping)
+            try client.answer("step", to: long, handle: sleeper.handle)
+        }
     }
     list.add("order.connections-overlap", .core, ["O4", "X4"], needs: [.environment(slow)]) { context in
-        let first = try context.connect()
-        let sleeper = try first.make(slow)
-        try sleeper.reset(seeds: [1])
-        let long = try first.send("step", sleeper.stepFields([.integer(300)]), handle: sleeper.handle)
-        let start = now()
-        try context.connect().expectAlive("another connection's step")
-        try require(
-            now() - start < 0.25, "a hello and a ping while another connection steps for 300 ms",
-            expected: "no wait", got: "\(now() - start) s")
-        try first.answer("step", to: long, handle: sleeper.handle)
+        try context.withGrowingTimes { milliseconds in
+            let first = try context.connect()
+            let sleeper = try first.make(slow)
+            try sleeper.reset(seeds: [1])
+            let long = try first.send("step", sleeper.stepFields([.integer(milliseconds)]), handle: sleeper.handle)
+            try context.connect().expectAlive("another connection's step")
+            try require(
+                !first.raw.hasInput(within: 0),
+                "a hello and a ping while another connection steps for \(milliseconds) ms",
+                expected: "answers before the step's", got: "answers after it")
+            try first.answer("step", to: long, handle: sleeper.handle)
+        }
     }
     list.add("order.connections-do-not-mix", .core, ["O1", "W1"], needs: [.environment(counter)]) { context in
         let clients = try (0..<3).map { _ in try context.connect() }

@@ -26,17 +26,17 @@ func addResetChecks(to list: inout CheckList) {
         }
     }
     list.add("reset.different-seeds-differ", .core, ["M15"]) { context in
-        // Some environments start the same whatever the seed; that all do would be too much of a coincidence.
+        // The counter draws a number each time. Without it: some environments start the same whatever the seed; that all
+        // do would be too much of a coincidence.
         let client = try context.connect()
-        let offered = context.specs[counter] == nil ? [] : [counter]
-        for id in try offered + context.deterministicEnvironments() {
+        for id in try context.specs[counter] == nil ? context.deterministicEnvironments() : [counter] {
             let batch = try client.make(id)
             let starts = try (1...8).map { try batch.reset(seeds: [UInt64($0)]).observation[0] }
             if Set(starts).count > 1 { return }
             try batch.call("close")
         }
         throw CheckFailure(
-            what: "first observations of eight seeds, in all environments", expected: "some that differ",
+            what: "first observations of eight seeds", expected: "some that differ",
             got: "the same for each seed")
     }
     list.add("reset.seed-zero-is-a-seed", .core, ["M15"]) { context in
@@ -268,12 +268,6 @@ func trajectory(_ batch: Batch, seed: UInt64, steps: Int) throws -> [Step] {
 func expectSame(_ got: [Step], _ expected: [Step], _ what: String) throws {
     try expect(got.count, expected.count, "\(what): number of steps")
     for (index, (left, right)) in zip(got, expected).enumerated() where left != right {
-        throw CheckFailure(what: "\(what), step \(index)", expected: summary(right), got: summary(left))
+        throw CheckFailure(what: "\(what), step \(index)", expected: right.readable, got: left.readable)
     }
-}
-
-private func summary(_ step: Step) -> String {
-    "observation \(step.observation.map(describe)), rewards \(step.rewards), terminated \(step.terminated), "
-        + "truncated \(step.truncated), returns \(step.returns), lengths \(step.lengths), "
-        + "final observation \(step.finalObservation.map(describe))"
 }

@@ -21,7 +21,9 @@ private func addBrokenFrameChecks(to list: inout CheckList) {
     }
     list.add("robustness.length-above-limit", .robustness, ["F5"]) { context in
         let most = context.limit("max_frame_bytes")
-        for length in [most + 1, Int(UInt32.max)] where length <= Int(UInt32.max) {
+        let lengths = [most + 1, Int(UInt32.max)].filter { $0 > most && $0 <= Int(UInt32.max) }
+        if lengths.isEmpty { throw Skip(reason: "max_frame_bytes is \(most); no header can say more") }
+        for length in lengths {
             let client = try context.connect()
             try client.send(bytes: RawConnection.header(length: UInt32(length)))
             try client.receiveError(.frameTooLarge, id: nil, "a header that says \(length) bytes, \(most) are taken")
@@ -29,6 +31,7 @@ private func addBrokenFrameChecks(to list: inout CheckList) {
         }
     }
     list.add("robustness.length-above-limit-at-first", .robustness, ["F5"]) { context in
+        if context.limit("max_frame_bytes") == Int(UInt32.max) { throw Skip(reason: "no length is above the limit") }
         let client = try context.connectWithoutHello()
         try client.send(bytes: RawConnection.header(length: .max))
         try client.receiveError(.frameTooLarge, id: nil, "a first header that says 4 GiB")
@@ -67,7 +70,9 @@ private func addBrokenFrameChecks(to list: inout CheckList) {
         let watcher = try context.connect()
         let before = try watcher.call("status").number("connections")
         for _ in 0..<100 { try context.connectRaw().close() }
-        try expectEventually("connections after a hundred that were closed at once", expected: "no more than before") {
+        try context.expectEventually(
+            "connections after a hundred that were closed at once", expected: "no more than before"
+        ) {
             try watcher.call("status").number("connections") <= before
         }
     }
@@ -158,7 +163,9 @@ private func addBrokenMessageChecks(to list: inout CheckList) {
     list.add("robustness.extreme-numbers", .robustness, ["E5", "L8"]) { context in
         let client = try context.connect()
         let id = context.environments[0]
-        try client.expectError(.limitExceeded, "make", Client.makeFields(id, count: Int(UInt32.max)))
+        if context.limit("max_environments") < Int(UInt32.max) {
+            try client.expectError(.limitExceeded, "make", Client.makeFields(id, count: Int(UInt32.max)))
+        }
         try client.make(id, limit: Int.max).call("close")
         let batch = try client.make(id, count: 2)
         try batch.reset(seeds: [.max, .max])
@@ -204,6 +211,7 @@ private func addLimitChecks(to list: inout CheckList) {
     list.add("limit.environments", .robustness, ["L4", "L8"]) { context in
         let client = try context.connect()
         let limit = context.limit("max_environments")
+        if limit == Int(UInt32.max) { throw Skip(reason: "max_environments is \(limit); num_envs cannot be above it") }
         let id = context.environments[0]
         try client.expectError(
             .limitExceeded, "make", Client.makeFields(id, count: limit + 1), "\(limit + 1) environments of \(limit)")
@@ -222,48 +230,66 @@ private func addLimitChecks(to list: inout CheckList) {
         try require(
             limit + 64 < Int(files.rlim_cur), "max_connections", expected: "fewer than this process may open files",
             got: "\(limit)")
-        let clients = try (0..<limit).map { _ in try context.connectWithoutHello() }
-        let last = try context.connectWithoutHello()
-        let error = try last.receiveError(.tooManyConnections, id: 0, "connection \(limit + 1) of \(limit)")
-        try require(!error.text("message").isEmpty, "the message", expected: "an explanation", got: "none")
-        try last.expectEnd("after TOO_MANY_CONNECTIONS")
-        try clients.first?.greet()
-        for client in clients { client.raw.close() }
-        try expectEventually("a new connection after all others were closed", expected: "a hello") {
-            (try? context.connect()) != nil
+        let watcher = try context.connect()
+        // Those of the last check may not be gone yet; those of others stay.
+        try? context.expectEventually("connections", expected: "this one alone") {
+            try watcher.call("status").number("connections") <= 1
         }
+        let before = try watcher.call("status").integer("connections")
+        var clients: [Client] = []
+        while clients.count < limit {
+            let client = try context.connectWithoutHello()
+            do { try client.greet() } catch is CheckFailure { break }
+            clients.append(client)
+        }
+        try require(
+            clients.count < limit && clients.count >= limit - before,
+            "connections beside \(before) that were there, of \(limit)", expected: "\(limit - before)",
+            got: "\(clients.count)")
+        try context.connectWithoutHello().receiveError(
+            .tooManyConnections, id: 0, "a connection past \(limit), before any hello")
+        let last = try context.connectWithoutHello()
+        try last.receiveError(.tooManyConnections, id: 0, "another connection past \(limit)")
+        try last.expectEnd("after TOO_MANY_CONNECTIONS")
+        try clients.first?.expectAlive("others that were refused")
+        for client in clients { client.raw.close() }
+        try context.expectEventually("connections after these were closed", expected: "no more than before") {
+            try watcher.call("status").integer("connections") <= before
+        }
+        try context.connect().expectAlive("the limit, reached before")
     }
     list.add("limit.pending-requests", .robustness, ["L6", "L8", "O5"], needs: [.environment(slow)]) { context in
-        let client = try context.connect()
-        let batch = try client.make(slow)
-        try batch.reset(seeds: [1])
         let limit = try context.reachableLimit("max_pending_requests")
-        var waiting: Set<UInt64> = [
-            try client.send("step", batch.stepFields([.integer(400)]), handle: batch.handle)
-        ]
-        let start = now()
-        let quick = batch.stepFields([.integer(0)])
-        for _ in 0..<(limit + 10) { waiting.insert(try client.send("step", quick, handle: batch.handle)) }
-        var refused = 0
-        var lastRefusal = start
-        while !waiting.isEmpty {
-            let response = try client.receive()
-            try require(
-                waiting.remove(response.number("id")) != nil, "an answer's id", expected: "one that is awaited",
-                got: "\(response.number("id"))")
-            if let error = response.message("error") {
+        try context.withGrowingTimes { milliseconds in
+            let client = try context.connect()
+            let batch = try client.make(slow)
+            try batch.reset(seeds: [1])
+            var waiting: Set<UInt64> = [
+                try client.send("step", batch.stepFields([.integer(milliseconds)]), handle: batch.handle)
+            ]
+            let quick = batch.stepFields([.integer(0)])
+            for _ in 0..<(limit + 10) { waiting.insert(try client.send("step", quick, handle: batch.handle)) }
+            // Refusals overtake what they were refused for; steps are answered in their order.
+            var refusedBefore = 0
+            var isStepped = false
+            while !waiting.isEmpty {
+                let response = try client.receive()
+                try require(
+                    waiting.remove(response.number("id")) != nil, "an answer's id", expected: "one that is awaited",
+                    got: "\(response.number("id"))")
+                guard let error = response.message("error") else {
+                    isStepped = true
+                    continue
+                }
                 try expect(error.number("code"), ErrorCode.limitExceeded.rawValue, "the error's code")
-                refused += 1
-                lastRefusal = now()
+                if !isStepped { refusedBefore += 1 }
             }
+            try require(
+                refusedBefore >= 10,
+                "requests refused of \(limit + 11), before the first of them, of \(milliseconds) ms, was done",
+                expected: "at least 10, since the limit is \(limit)", got: "\(refusedBefore)")
+            try client.expectAlive("too many requests")
         }
-        try require(
-            refused >= 10, "requests refused of \(limit + 11)", expected: "at least 10, the limit is \(limit)",
-            got: "\(refused)")
-        try require(
-            lastRefusal - start < 0.39, "the refusals", expected: "at once, before the step of 400 ms is done",
-            got: "the last after \(lastRefusal - start) s")
-        try client.expectAlive("too many requests")
     }
     list.add("limit.response-too-large", .robustness, ["L2", "M1", "E2"]) { context in
         let client = try context.connect(maxFrameBytes: 1)
@@ -301,22 +327,28 @@ private func addLimitChecks(to list: inout CheckList) {
 
 private func addNeighbourChecks(to list: inout CheckList) {
     list.add("neighbour.never-reads", .robustness, ["C10", "X4"]) { context in
-        let client = try context.connect()
-        let count = min(2000, context.limit("max_environments"))
-        let batch = try client.make(context.environments[0], count: count)
-        try batch.reset(seeds: [1])
-        let step = RawConnection.frame(
-            client.request("step", batch.stepFields(repeated(batch)), handle: batch.handle).encoded)
-        // More than any socket holds, so that the server cannot send its answers.
-        client.raw.timeout = 0.05
-        for _ in 0..<200 { do { try client.raw.send(step) } catch is Timeout { break } }
-        let start = now()
-        let other = try context.connect()
-        try other.make(context.environments[0]).reset(seeds: [1])
-        try other.expectAlive("a client that does not read")
+        // A machine can be busy for a second, though hardly three times in a row.
+        var seconds: [Double] = []
+        while seconds.count < 3, seconds.last ?? 1 >= 1 {
+            let client = try context.connect()
+            let count = min(2000, context.limit("max_environments"))
+            let batch = try client.make(context.environments[0], count: count)
+            try batch.reset(seeds: [1])
+            let step = RawConnection.frame(
+                client.request("step", batch.stepFields(repeated(batch)), handle: batch.handle).encoded)
+            // More than any socket holds, so that the server cannot send its answers.
+            client.raw.timeout = 0.05
+            for _ in 0..<200 { do { try client.raw.send(step) } catch is Timeout { break } }
+            let start = now()
+            let other = try context.connect()
+            try other.make(context.environments[0]).reset(seeds: [1])
+            try other.expectAlive("a client that does not read")
+            seconds.append(now() - start)
+            client.raw.close()
+        }
         try require(
-            now() - start < 1, "make, reset and ping beside a client that does not read", expected: "less than 1 s",
-            got: "\(now() - start) s")
+            seconds.last! < 1, "make, reset and ping beside a client that does not read", expected: "less than 1 s",
+            got: seconds.map { "\($0) s" }.joined(separator: ", "))
     }
     list.add("neighbour.half-a-frame", .robustness, ["X4", "F9"]) { context in
         let clients = try (0..<8).map { _ in try context.connect() }
@@ -331,7 +363,7 @@ private func addNeighbourChecks(to list: inout CheckList) {
         try batch.reset(seeds: [1])
         try client.send("step", batch.stepFields([.integer(50), .integer(50)]), handle: batch.handle)
         client.raw.close()
-        try expectEventually("environments after a client left in a step", expected: "no more than before") {
+        try context.expectEventually("environments after a client left in a step", expected: "no more than before") {
             try watcher.call("status").number("environments") <= before
         }
     }
@@ -341,7 +373,7 @@ private func addNeighbourChecks(to list: inout CheckList) {
         let client = try context.connect()
         try client.send("make", Client.makeFields(slow, options: [("make_milliseconds", 100)]))
         client.raw.close()
-        try expectEventually("connections after a client left in a make", expected: "no more than before") {
+        try context.expectEventually("connections after a client left in a make", expected: "no more than before") {
             let status = try watcher.call("status")
             return status.number("environments") <= before.number("environments")
                 && status.number("connections") <= before.number("connections")
@@ -355,7 +387,7 @@ private func addNeighbourChecks(to list: inout CheckList) {
             try client.make(context.environments[0], count: 10).reset(seeds: [1])
             client.raw.close()
         }
-        try expectEventually("environments after twenty clients left", expected: "no more than before") {
+        try context.expectEventually("environments after twenty clients left", expected: "no more than before") {
             try watcher.call("status").number("environments") <= before
         }
     }

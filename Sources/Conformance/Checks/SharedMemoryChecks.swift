@@ -86,6 +86,16 @@ func addSharedMemoryChecks(to list: inout CheckList) {
         }
         try expect(try count(memory.results(1).observation[0]), 3, "the count after three rings")
     }
+    list.add("shared.wakes-a-sleeper", .sharedMemory, ["S7"], needs: [shared, .environment(slow)]) { context in
+        let memory = try SharedBatch(try context.connect(), slow)
+        try memory.batch.reset(seeds: [1])
+        // A client that was held up for longer than the step takes finds the answer there, and has not slept.
+        for _ in 0..<5 {
+            memory.begin([.integer(100)])
+            if try memory.isWoken(by: memory.sequence, within: context.settling) { return }
+        }
+        throw Skip(reason: "this machine is too busy: five answers came before this process slept")
+    }
     list.add("shared.autoreset-table", .sharedMemory, ["A5", "S8"], needs: [shared, .environment(counter)]) { context in
         let memory = try SharedBatch(
             try context.connect(), counter, count: 2, options: [("limit", 2), ("rewards", "count")],
@@ -223,7 +233,7 @@ func addSharedMemoryChecks(to list: inout CheckList) {
         let watcher = try context.connect()
         let before = try watcher.call("status").number("environments")
         client.raw.close()
-        try expectEventually("environments after a client with shared memory has gone", expected: "4 less") {
+        try context.expectEventually("environments after a client with shared memory has gone", expected: "4 less") {
             try watcher.call("status").number("environments") + 4 <= before
         }
     }

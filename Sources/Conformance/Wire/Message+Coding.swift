@@ -8,9 +8,14 @@ extension Message {
     /// Decodes a message.
     ///
     /// - Throws: ``DecodingError`` for what proto3 does not allow: ends inside of a field, a wire type that the field
-    ///   does not have, text that is not UTF-8.
+    ///   does not have, text that is not UTF-8; and for messages nested deeper than 100, protobuf's own limit.
     package init(_ name: String, decoding bytes: some Collection<UInt8>) throws {
+        try self.init(name, decoding: bytes, depth: 1)
+    }
+
+    private init(_ name: String, decoding bytes: some Collection<UInt8>, depth: Int) throws {
         self.init(name)
+        guard depth <= 100 else { throw DecodingError(description: "messages are nested deeper than 100") }
         var reader = WireReader(bytes: Array(bytes)[...])
         let schema = Schema.named(name)
         while !reader.isAtEnd {
@@ -22,16 +27,19 @@ extension Message {
             case 0: fields.append((number, .varint(try reader.varint())))
             case 1: fields.append((number, .fixed64(try reader.fixed(8))))
             case 5: fields.append((number, .fixed32(UInt32(try reader.fixed(4)))))
-            case 2: try append(try reader.lengthPrefixed(), number: number, known: known)
+            case 2: try append(try reader.lengthPrefixed(), number: number, known: known, depth: depth)
             default: throw DecodingError(description: "\(name) has a field of wire type \(tag & 7)")
             }
             try check(fields.last, known)
         }
     }
 
-    private mutating func append(_ bytes: [UInt8], number: UInt32, known: Schema.Field?) throws {
+    private mutating func append(
+        _ bytes: [UInt8], number: UInt32, known: Schema.Field?, depth: Int
+    ) throws {
         switch known?.kind {
-        case .message(let type): fields.append((number, .message(try Message(type, decoding: bytes))))
+        case .message(let type):
+            fields.append((number, .message(try Message(type, decoding: bytes, depth: depth + 1))))
         case .varint, .signedVarint:
             var packed = WireReader(bytes: bytes[...])
             while !packed.isAtEnd { fields.append((number, .varint(try packed.varint()))) }

@@ -20,7 +20,7 @@ package struct SystemFailure: Error, CustomStringConvertible {
     }
 }
 
-/// Bytes to and from a server, any bytes at all. Nothing here waits longer than ``timeout``.
+/// Bytes to and from a server, any bytes at all. Nothing here waits longer than ``timeout``, nor past ``deadline``.
 package final class RawConnection: @unchecked Sendable {
     /// A frame as it came.
     package struct Frame: Sendable {
@@ -36,11 +36,16 @@ package final class RawConnection: @unchecked Sendable {
 
     /// Seconds that a single wait may take.
     package var timeout: Double
+    /// The moment, as ``now()`` tells it, after which nothing is waited for any more.
+    package var deadline = Double.infinity
     /// A descriptor that came with what was received, for whoever takes it; -1: none.
     package private(set) var passedDescriptor: Int32 = -1
     /// The file descriptor; -1 once closed.
     package private(set) var descriptor: Int32
     private var received: [UInt8] = []
+
+    /// A longer body is none, but noise read as a header: 256 MiB, many times what any answer to the suite takes.
+    private static let largestBody = 256 << 20
 
     /// Connects to the socket at `path`.
     package init(path: String, timeout: Double) throws {
@@ -97,7 +102,7 @@ package final class RawConnection: @unchecked Sendable {
     package func send(_ bytes: [UInt8], passing passed: Int32 = -1) throws {
         var offset = 0
         var passed = passed
-        let deadline = now() + timeout
+        let deadline = min(now() + timeout, self.deadline)
         while offset < bytes.count {
             let left = deadline - now()
             guard left > 0, wait(for: Int16(POLLOUT), seconds: left) else {
@@ -138,9 +143,18 @@ package final class RawConnection: @unchecked Sendable {
 
     /// The next frame, or `nil` when the server closed between two.
     package func receiveFrame(within seconds: Double? = nil) throws -> Frame? {
-        let deadline = now() + (seconds ?? timeout)
+        let start = now()
+        guard start < self.deadline else {
+            throw Timeout(description: "the server still sends after all the time that this check has")
+        }
+        let deadline = min(start + (seconds ?? timeout), self.deadline)
         guard try fill(to: 8, deadline: deadline) else { return nil }
         let length = (0..<4).reduce(0) { $0 | Int(received[$1]) << (8 * $1) }
+        guard length <= RawConnection.largestBody else {
+            throw DecodingError(
+                description: "a frame of \(length) bytes, more than anything that was asked for can take: "
+                    + hexadecimal(received.prefix(8)))
+        }
         guard try fill(to: 8 + length, deadline: deadline) else { return nil }
         let frame = Frame(header: Array(received[..<8]), body: Array(received[8..<(8 + length)]))
         received.removeFirst(8 + length)

@@ -175,7 +175,7 @@ class Fault(gymnasium.Env[Any, Any]):
         self.count = 0
         if ({} if options is None else options).get("fail", False):
             raise RuntimeError("it was told to fail in reset")
-        return np.array([0]), {}
+        return np.array([0]), {"count": 0}
 
     def step(self, action: Any) -> Any:
         """Counts, fails (1), or leaves the observation space (2)."""
@@ -183,7 +183,7 @@ class Fault(gymnasium.Env[Any, Any]):
         if action == 1 or self.count == self.at:
             raise RuntimeError(f"it was told to fail at step {self.count}")
         observation = np.array([-self.count if action == 2 else self.count])
-        return observation, 1.0, 0 < self.limit <= self.count, False, {}
+        return observation, 1.0, 0 < self.limit <= self.count, False, {"count": self.count}
 
     def render(self) -> Any:
         """One pixel, or a failure."""

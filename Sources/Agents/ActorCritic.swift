@@ -141,12 +141,9 @@ public final class ActorCritic: @unchecked Sendable {
     package func resetNoise(environments: Int, generator: inout NumPyGenerator) {
         guard case .stateDependent(let noise, let view) = head, let maps else { return }
         let size = noise.features * noise.actions
-        let logDeviations = actorStore[view]
         for environment in 0..<environments {
-            for index in 0..<size {
-                maps[environment * size + index] =
-                    Float(exp(Double(logDeviations[index])) * generator.standardNormal())
-            }
+            noise.drawMap(
+                actorStore[view].baseAddress!, generator: &generator, into: maps + environment * size)
         }
     }
 
@@ -190,7 +187,7 @@ public final class ActorCritic: @unchecked Sendable {
             for row in 0..<rows {
                 let action = actions + row * size
                 noise.noise(
-                    latent: latents + row * noise.features, map: maps! + row * noise.features * size, into: action)
+                    latents: latents + row * noise.features, map: maps! + row * noise.features * size, into: action)
                 for index in 0..<size { action[index] += output[row * size + index] }
                 logProbabilities[row] = normalLogProbability(
                     mean: output + row * size, deviation: workspace.deviations + row * size, action: action, size)
@@ -334,8 +331,7 @@ public final class ActorCritic: @unchecked Sendable {
 
     /// The last hidden layer's output of the last pass; the observations themselves when there is no hidden layer.
     private func latents(_ observations: UnsafePointer<Float>) -> UnsafePointer<Float> {
-        actor.layers.count > 1
-            ? UnsafePointer(actorWorkspace.activations[actor.layers.count - 2]) : observations
+        actorWorkspace.latents ?? observations
     }
 
     private func normalLogProbability(

@@ -1,7 +1,11 @@
+import Foundation
 import GymCore
 
 /// A run in the middle: everything that it needs to go on as if it had not stopped.
-public struct Checkpoint: Sendable {
+///
+/// What a learner needs may be as large as its replay buffer. It is never held twice: written, it goes from the learner
+/// to the file piece by piece; read, it stays in the file, which is mapped into memory, until the learner takes it over.
+public struct Checkpoint {
     /// The algorithm's name.
     public var algorithm: String
     /// The environment's id.
@@ -26,16 +30,22 @@ public struct Checkpoint: Sendable {
     public var bestReturn: Double?
     /// The state of each environment; `nil` where the server cannot give it.
     public var environmentStates: [[UInt8]]?
-    /// What the learner saved.
-    public var learner: [UInt8]
+    private let learner: LearnerState
+
+    private enum LearnerState {
+        /// As it stands when the checkpoint is written.
+        case live(any Learner)
+        /// What one saved.
+        case saved(Data)
+    }
 
     /// Raised whenever what is written changes.
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     private static let magic = Array("gymckpt\n".utf8)
     /// Magic, version, SHA-256 of the body as text.
     private static let headerSize = 8 + 4 + 64
 
-    /// A checkpoint of a run that has `learner` for its learner.
+    /// A checkpoint of a run that has `learner` for its learner; to be written before the learner goes on.
     public init(
         _ configuration: RunConfiguration, observationSpace: Space, actionSpace: Space, learner: any Learner,
         environmentStates: [[UInt8]]?
@@ -51,9 +61,7 @@ public struct Checkpoint: Sendable {
         elapsedSeconds = 0
         progressLength = 0
         self.environmentStates = environmentStates
-        var writer = StateWriter()
-        learner.save(to: &writer)
-        self.learner = writer.bytes
+        self.learner = .live(learner)
     }
 
     // MARK: Bytes
@@ -61,13 +69,50 @@ public struct Checkpoint: Sendable {
     /// The checkpoint as a file: magic, version, the SHA-256 of what follows, and the fields.
     public var bytes: [UInt8] {
         var writer = StateWriter()
-        func write(_ text: String) { writer.write(array: Array(text.utf8)) }
-        for text in [algorithm, environment, observationSpace, actionSpace] { write(text) }
+        write(to: &writer)
+        return Checkpoint.header(digest: sha256(writer.bytes)) + writer.bytes
+    }
+
+    /// Writes the checkpoint, whole or not at all.
+    ///
+    /// - Throws: ``RunFolderError``.
+    func write(to path: String) throws {
+        try DurableFile.write(to: path) { descriptor in
+            // The checksum stands before what it is of: its place is kept, and filled in at the end.
+            let space = [UInt8](repeating: 0, count: Checkpoint.headerSize)
+            guard space.withUnsafeBytes({ DurableFile.writeAll($0, to: descriptor) }) else { return false }
+            var hash = SHA256()
+            var failure: Int32 = 0
+            var writer = StateWriter { piece in
+                if failure != 0 { return }
+                hash.update(piece)
+                if !DurableFile.writeAll(piece, to: descriptor) { failure = errno }
+            }
+            write(to: &writer)
+            writer.flush()
+            errno = failure
+            guard failure == 0, lseek(descriptor, 0, SEEK_SET) == 0 else { return false }
+            return Checkpoint.header(digest: hash.digest()).withUnsafeBytes {
+                DurableFile.writeAll($0, to: descriptor)
+            }
+        }
+    }
+
+    private static func header(digest: String) -> [UInt8] {
+        var writer = StateWriter()
+        writer.write(version)
+        return magic + writer.bytes + Array(digest.utf8)
+    }
+
+    /// Writes the fields.
+    private func write(to writer: inout StateWriter) {
+        func write(_ text: String, to writer: inout StateWriter) { writer.write(array: Array(text.utf8)) }
+        for text in [algorithm, environment, observationSpace, actionSpace] { write(text, to: &writer) }
         writer.write(seed)
         writer.write(UInt64(hyperparameters.count))
         for (key, value) in hyperparameters.sorted(by: { $0.key < $1.key }) {
-            write(key)
-            write(value)
+            write(key, to: &writer)
+            write(value, to: &writer)
         }
         writer.write(UInt64(steps))
         writer.write(UInt64(iterations))
@@ -78,60 +123,91 @@ public struct Checkpoint: Sendable {
         writer.write(UInt8(environmentStates == nil ? 0 : 1))
         writer.write(UInt64(environmentStates?.count ?? 0))
         for state in environmentStates ?? [] { writer.write(array: state) }
-        writer.write(array: learner)
-        var header = StateWriter()
-        header.write(Checkpoint.version)
-        return Checkpoint.magic + header.bytes + Array(sha256(writer.bytes).utf8) + writer.bytes
+        switch learner {
+        case .saved(let data): data.withUnsafeBytes { writer.write(elements: $0.bindMemory(to: UInt8.self)) }
+        case .live(let learner):
+            // An array of bytes, whose number comes first: once to count them, once to write them.
+            var count = 0
+            var counter = StateWriter { count += $0.count }
+            learner.save(to: &counter)
+            counter.flush()
+            writer.write(UInt64(count))
+            learner.save(to: &writer)
+        }
     }
 
-    /// Reads what ``bytes`` wrote.
+    /// Reads what ``bytes`` gave.
     ///
     /// - Throws: ``CheckpointError`` that says what is wrong with them.
-    public init(bytes: [UInt8]) throws {
-        guard bytes.count >= Checkpoint.headerSize, Array(bytes[..<8]) == Checkpoint.magic else {
+    public init(bytes: [UInt8]) throws { try self.init(data: Data(bytes)) }
+
+    /// Reads a file, most of which stays there until it is needed.
+    ///
+    /// - Throws: ``CheckpointError`` that says what is wrong with it.
+    init(file path: String) throws {
+        guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped) else {
+            throw CheckpointError("it cannot be read")
+        }
+        try self.init(data: data)
+    }
+
+    private init(data: Data) throws {
+        let header = Array(data.prefix(Checkpoint.headerSize))
+        guard header.count == Checkpoint.headerSize, Array(header[..<8]) == Checkpoint.magic else {
             throw CheckpointError(
-                bytes.count < Checkpoint.headerSize && Checkpoint.magic.starts(with: bytes.prefix(8))
+                header.count < Checkpoint.headerSize && Checkpoint.magic.starts(with: header.prefix(8))
                     ? "it is cut short" : "it is no checkpoint")
         }
-        var header = StateReader(Array(bytes[8..<12]))
-        let version = try header.read(UInt32.self)
+        var versionReader = StateReader(Array(header[8..<12]))
+        let version = try versionReader.read(UInt32.self)
         guard version == Checkpoint.version else {
             throw CheckpointError(
                 "it is of version \(version), this program reads version \(Checkpoint.version); "
                     + "resume it with the release that wrote it")
         }
-        let body = Array(bytes[Checkpoint.headerSize...])
-        guard Array(sha256(body).utf8) == Array(bytes[12..<Checkpoint.headerSize]) else {
+        let body = data.dropFirst(Checkpoint.headerSize)
+        var hash = SHA256()
+        body.withUnsafeBytes { hash.update($0) }
+        guard Array(hash.digest().utf8) == Array(header[12...]) else {
             throw CheckpointError("it is cut short or was changed: its checksum does not hold")
         }
         do {
-            var reader = StateReader(body)
-            func text() throws -> String { String(decoding: try reader.readArray(of: UInt8.self), as: UTF8.self) }
-            algorithm = try text()
-            environment = try text()
-            observationSpace = try text()
-            actionSpace = try text()
-            seed = try reader.read()
-            hyperparameters = [:]
-            for _ in 0..<(try reader.readCount()) {
-                let key = try text()
-                hyperparameters[key] = try text()
-            }
-            steps = try reader.readCount()
-            iterations = try reader.readCount()
-            elapsedSeconds = try reader.read()
-            progressLength = try reader.readCount()
-            let hasBest = try reader.read(UInt8.self) != 0
-            let best = try reader.read(Double.self)
-            bestReturn = hasBest ? best : nil
-            let hasStates = try reader.read(UInt8.self) != 0
-            let states = try (0..<(try reader.readCount())).map { _ in try reader.readArray(of: UInt8.self) }
-            environmentStates = hasStates ? states : nil
-            learner = try reader.readArray(of: UInt8.self)
-            try reader.finish()
+            self = try body.withUnsafeBytes { try Checkpoint(fields: $0, of: body) }
         } catch let error as StateError {
             throw CheckpointError(error.description)
         }
+    }
+
+    /// - Parameter memory: the bytes of `body`.
+    private init(fields memory: UnsafeRawBufferPointer, of body: Data) throws {
+        var reader = StateReader(memory)
+        func text(_ reader: inout StateReader) throws -> String {
+            String(decoding: try reader.readArray(of: UInt8.self), as: UTF8.self)
+        }
+        algorithm = try text(&reader)
+        environment = try text(&reader)
+        observationSpace = try text(&reader)
+        actionSpace = try text(&reader)
+        seed = try reader.read()
+        hyperparameters = [:]
+        for _ in 0..<(try reader.readCount()) {
+            let key = try text(&reader)
+            hyperparameters[key] = try text(&reader)
+        }
+        steps = try reader.readCount()
+        iterations = try reader.readCount()
+        elapsedSeconds = try reader.read()
+        progressLength = try reader.readCount()
+        let hasBest = try reader.read(UInt8.self) != 0
+        let best = try reader.read(Double.self)
+        bestReturn = hasBest ? best : nil
+        let hasStates = try reader.read(UInt8.self) != 0
+        var states: [[UInt8]] = []
+        for _ in 0..<(try reader.readCount()) { states.append(try reader.readArray(of: UInt8.self)) }
+        environmentStates = hasStates ? states : nil
+        let range = try reader.skipArray(of: UInt8.self)
+        learner = .saved(body[body.startIndex + range.lowerBound..<body.startIndex + range.upperBound])
+        try reader.finish()
     }
 
     // MARK: Going on
@@ -162,10 +238,21 @@ public struct Checkpoint: Sendable {
     ///
     /// - Throws: ``CheckpointError`` when it is of another shape.
     public func restore(_ learner: any Learner) throws {
-        var reader = StateReader(self.learner)
         do {
-            try learner.restore(from: &reader)
-            try reader.finish()
+            switch self.learner {
+            case .saved(let data):
+                try data.withUnsafeBytes { memory in
+                    var reader = StateReader(memory)
+                    try learner.restore(from: &reader)
+                    try reader.finish()
+                }
+            case .live(let other):
+                var writer = StateWriter()
+                other.save(to: &writer)
+                var reader = StateReader(writer.bytes)
+                try learner.restore(from: &reader)
+                try reader.finish()
+            }
         } catch let error as StateError {
             throw CheckpointError("it does not fit the learner: \(error)")
         }

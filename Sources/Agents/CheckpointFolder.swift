@@ -19,7 +19,7 @@ public struct CheckpointFolder {
     public func write(_ checkpoint: Checkpoint) throws -> String {
         let path = file(checkpoint.steps)
         guard mkdir(url.path, 0o755) == 0 || errno == EEXIST else { throw DurableFile.failure(url.path) }
-        try DurableFile.write(checkpoint.bytes, to: path)
+        try checkpoint.write(to: path)
         for steps in self.steps.filter({ $0 < checkpoint.steps }).dropLast(CheckpointFolder.kept - 1) {
             unlink(file(steps))
         }
@@ -36,10 +36,7 @@ public struct CheckpointFolder {
         for steps in self.steps.reversed() {
             let path = file(steps)
             do {
-                guard let data = FileManager.default.contents(atPath: path) else {
-                    throw CheckpointError("it cannot be read")
-                }
-                let checkpoint = try Checkpoint(bytes: [UInt8](data))
+                let checkpoint = try Checkpoint(file: path)
                 guard checkpoint.steps == steps else { throw CheckpointError("it is of step \(checkpoint.steps)") }
                 faults.forEach(skipped)
                 return (checkpoint, path)

@@ -1,4 +1,3 @@
-import Foundation
 import GymCore
 import NeuralNetwork
 
@@ -6,7 +5,7 @@ import NeuralNetwork
 /// transitions towards a target network that stands still between copies.
 ///
 /// Double, dueling, n-step returns and prioritised replay are switches; without them it is Stable-Baselines3's.
-public final class DQN: Learner {
+public final class DQN: OffPolicyLearner {
 
     // MARK: Hyperparameters
 
@@ -38,34 +37,19 @@ public final class DQN: Learner {
                 "how much of that bias the weights undo at the start; all of it at the end"),
         ]
 
-    private let rhythm: TrainingRhythm
-    private let learningRate: Schedule
+    // MARK: The run
+
     private let targetInterval: Int
     private let exploration: LinearExploration
-    private let prioritisedBeta: Double
-    private let seed: UInt64
-
-    // MARK: State
-
-    package let collector: TransitionCollector
     private let codec: ActionCodec
     private let choices: Int
-    package let update: DQNUpdate
-    private let runner: HalfRunner
+    private let update: DQNUpdate
     private let actingWorkspace: MultiLayerPerceptron.Workspace
     private let chosen: UnsafeMutablePointer<Int32>
-    private var actionGenerator: NumPyGenerator
     /// Steps of the batch so far, which is what the target's copies are counted in.
     private var calls = 0
     /// Copies of the network to its target so far.
     package private(set) var targetUpdates = 0
-
-    public var steps: Int { collector.steps }
-    public let totalSteps: Int
-    public var updates: Int { update.updates }
-
-    /// The progress of a run, 1 at its start, 0 at its end.
-    private var progressRemaining: Double { max(0, 1 - Double(steps) / Double(totalSteps)) }
 
     /// A run that has not started.
     ///
@@ -76,24 +60,17 @@ public final class DQN: Learner {
     public init(
         batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64, threads: Int? = nil
     ) throws {
-        self.seed = seed
-        rhythm = TrainingRhythm(h)
-        learningRate = h.schedule("learning_rate")
-        totalSteps = h.integer("n_timesteps")
         targetInterval = max(1, h.integer("target_update_interval") / batch.count)
         exploration = LinearExploration(
             initial: h.real("exploration_initial_eps"), final: h.real("exploration_final_eps"),
             fraction: h.real("exploration_fraction"))
-        prioritisedBeta = h.real("prioritized_replay_beta0")
         (codec, choices) = try DQN.actions(batch.actionSpace)
-        collector = try TransitionCollector(batch: batch, h, actionSize: 1)
+        let collector = try TransitionCollector(batch: batch, h, actionSize: 1)
         update = DQNUpdate(h, choices: choices, replay: collector.replay, seed: seed)
-        runner = HalfRunner(
-            threads: threads, operations: Double(rhythm.updates(environments: batch.count)) * update.operations)
         actingWorkspace = MultiLayerPerceptron.Workspace(for: update.network, capacity: batch.count)
         chosen = .allocate(capacity: batch.count)
         chosen.initialize(repeating: 0, count: batch.count)
-        actionGenerator = RandomStream.actions.generator(seed: seed)
+        super.init(h, collector: collector, update: update, seed: seed, threads: threads)
         if h.bool("prioritized_replay") { collector.onAdd = { [unowned self] in update.added($0) } }
     }
 
@@ -108,10 +85,18 @@ public final class DQN: Learner {
         return (try ActionCodec(space), count)
     }
 
-    public var policy: any Policy {
+    public override var policy: any Policy {
+        DQN.policy(
+            update, codec, choices: choices, encoder: collector.encoder, normalisation: collector.normalisation)
+    }
+
+    private static func policy(
+        _ update: DQNUpdate, _ codec: ActionCodec, choices: Int, encoder: ObservationEncoder,
+        normalisation: Normalisation
+    ) -> any Policy {
         OffPolicyPolicy(
             update.network, update.store, others: [update.target], head: .largest(codec, choices: choices),
-            encoder: collector.encoder, normalisation: collector.normalisation)
+            encoder: encoder, normalisation: normalisation)
     }
 
     /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.
@@ -123,47 +108,16 @@ public final class DQN: Learner {
         let (codec, choices) = try actions(actionSpace)
         let encoder = try ObservationEncoder(observationSpace)
         let replay = ReplayBuffer(capacity: 1, observationSize: encoder.size, actionSize: 1)
-        let update = DQNUpdate(h, choices: choices, replay: replay, seed: 0)
-        return OffPolicyPolicy(
-            update.network, update.store, others: [update.target], head: .largest(codec, choices: choices),
-            encoder: encoder, normalisation: Normalisation(h, size: encoder.size, environments: 1))
+        return policy(
+            DQNUpdate(h, choices: choices, replay: replay, seed: 0), codec, choices: choices, encoder: encoder,
+            normalisation: Normalisation(h, size: encoder.size, environments: 1))
     }
 
-    // MARK: The loop
-
-    public func iterate() throws -> Metrics {
-        try collector.start(seed: seed)
-        let end = min(totalSteps, steps + TrainingRhythm.reportInterval)
-        repeat {
-            for _ in 0..<rhythm.trainFrequency {
-                act()
-                try collector.step { actions, rows, target in
-                    for row in 0..<rows { chosen[row] = Int32(actions[row]) }
-                    codec.write(choices: chosen, rows: rows, to: target)
-                }
-                calls += 1
-                // CRUCIAL and easy to overlook: copies are counted in steps, not in updates. With train_freq 256 and
-                // gradient_steps 128, all 128 updates in a row see one target, however short the interval.
-                if calls % targetInterval == 0 {
-                    update.followTarget()
-                    targetUpdates += 1
-                }
-            }
-            if steps > rhythm.learningStarts && collector.replay.count > 0 { try train() }
-        } while steps < end
-        var metrics = Metrics()
-        metrics["rollout/ep_rew_mean"] = collector.episodes.meanReturn
-        metrics["rollout/ep_len_mean"] = collector.episodes.meanLength
-        metrics["rollout/exploration_rate"] = exploration.rate(progress: 1 - progressRemaining)
-        metrics["train/loss"] = update.loss.take()
-        metrics["train/learning_rate"] = learningRate.value(progressRemaining: progressRemaining)
-        metrics["train/n_updates"] = Double(updates)
-        return metrics
-    }
+    // MARK: Acting
 
     /// Chooses the next actions: at random before learning starts, then greedily but for a falling share.
-    private func act() {
-        let rate = steps < rhythm.learningStarts ? 1 : exploration.rate(progress: 1 - progressRemaining)
+    override func act(step: Int) {
+        let rate = isBeforeLearning ? 1 : exploration.rate(progress: progress)
         let network = update.network
         let output = UnsafePointer(
             network.forward(update.store.values, collector.observations, rows: collector.count, actingWorkspace))
@@ -177,41 +131,32 @@ public final class DQN: Learner {
         }
     }
 
-    private func train() throws {
-        let count = rhythm.updates(environments: collector.count)
-        if count == 0 { return }
-        update.begin(
-            learningRate: learningRate.value(progressRemaining: progressRemaining),
-            beta: prioritisedBeta + (1 - prioritisedBeta) * (1 - progressRemaining),
-            normalisation: collector.normalisation)
-        runner.run(update, stages: count * DQNUpdate.stages)
-        update.finish()
-        if let term = update.notFinite { throw NotFiniteError(term: term, step: steps) }
+    override func write(_ actions: UnsafeMutablePointer<Float>, rows: Int, to batch: BatchBuffer) {
+        for row in 0..<rows { chosen[row] = Int32(actions[row]) }
+        codec.write(choices: chosen, rows: rows, to: batch)
     }
-}
 
-extension DQN {
-    /// Writes everything that the run needs to go on exactly, but for the environments' own state.
-    public func save(to writer: inout StateWriter) {
+    override func stepped() {
+        calls += 1
+        // CRUCIAL and easy to overlook: copies are counted in steps, not in updates. With train_freq 256 and
+        // gradient_steps 128, all 128 updates in a row see one target, however short the interval.
+        guard calls % targetInterval == 0 else { return }
+        update.followTarget()
+        targetUpdates += 1
+    }
+
+    override func report(to metrics: inout Metrics) {
+        metrics["rollout/exploration_rate"] = exploration.rate(progress: progress)
+    }
+
+    override func saveActing(to writer: inout StateWriter) {
         writer.write(UInt64(calls))
         writer.write(UInt64(targetUpdates))
-        actionGenerator.save(to: &writer)
-        update.save(to: &writer)
-        collector.save(to: &writer)
     }
 
-    /// Has the next iteration start new episodes.
-    public func startFreshEpisodes() { collector.startFreshEpisodes() }
-
-    /// Goes on where the run stood that wrote this.
-    ///
-    /// - Throws: ``StateError`` when it is of another run's shape.
-    public func restore(from reader: inout StateReader) throws {
+    override func restoreActing(from reader: inout StateReader) throws {
         calls = try reader.readCount()
         targetUpdates = try reader.readCount()
-        actionGenerator = try NumPyGenerator(from: &reader)
-        try update.restore(from: &reader)
-        try collector.restore(from: &reader)
     }
 }
 

@@ -6,10 +6,17 @@ enum DurableFile {
     ///
     /// - Throws: ``RunFolderError``; the side file is removed then, and the old one stays.
     static func write(_ bytes: [UInt8], to path: String) throws {
+        try write(to: path) { descriptor in bytes.withUnsafeBytes { writeAll($0, to: descriptor) } }
+    }
+
+    /// The same for what is written piece by piece.
+    ///
+    /// - Parameter body: writes to the side file, and returns whether it could, with `errno` set when not.
+    static func write(to path: String, _ body: (Int32) -> Bool) throws {
         let side = path + ".part"
         let descriptor = open(side, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(path) }
-        var failed = bytes.withUnsafeBytes { !writeAll($0, to: descriptor) }
+        var failed = !body(descriptor)
         if !failed && fsync(descriptor) != 0 { failed = true }
         let error = errno
         Glibc.close(descriptor)

@@ -1,41 +1,91 @@
 /// The SHA-256 digest (FIPS 180-4) of some bytes, as 64 hexadecimal digits.
 public func sha256(_ bytes: [UInt8]) -> String {
-    var state: [UInt32] = [
+    var hash = SHA256()
+    bytes.withUnsafeBytes { hash.update($0) }
+    return hash.digest()
+}
+
+/// SHA-256 of bytes that come piece by piece.
+struct SHA256 {
+    private var state: [UInt32] = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
     ]
-    // One bit, zeros, and the length in bits fill up the last block of 64 bytes.
-    var message = bytes
-    message.append(0x80)
-    message.append(contentsOf: repeatElement(0, count: (120 - message.count % 64) % 64))
-    withUnsafeBytes(of: (UInt64(bytes.count) * 8).bigEndian) { message.append(contentsOf: $0) }
+    /// Bytes that do not fill a block yet.
+    private var rest: [UInt8] = []
+    private var length = 0
 
-    var words = [UInt32](repeating: 0, count: 64)
-    func rotated(_ word: UInt32, _ count: UInt32) -> UInt32 { word >> count | word << (32 - count) }
-    for block in stride(from: 0, to: message.count, by: 64) {
-        for index in 0..<16 {
-            words[index] = (0..<4).reduce(0) { $0 << 8 | UInt32(message[block + index * 4 + $1]) }
+    private static let block = 64
+
+    /// Takes in the next bytes.
+    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        length += bytes.count
+        var bytes = bytes[...]
+        if !rest.isEmpty {
+            let missing = bytes.prefix(SHA256.block - rest.count)
+            rest.append(contentsOf: missing)
+            bytes = bytes.dropFirst(missing.count)
+            guard rest.count == SHA256.block else { return }
+            rest.withUnsafeBytes { SHA256.process($0, &state) }
+            rest.removeAll(keepingCapacity: true)
         }
-        for index in 16..<64 {
-            let (early, late) = (words[index - 15], words[index - 2])
-            let s0 = rotated(early, 7) ^ rotated(early, 18) ^ early >> 3
-            let s1 = rotated(late, 17) ^ rotated(late, 19) ^ late >> 10
-            words[index] = words[index - 16] &+ s0 &+ words[index - 7] &+ s1
-        }
-        var (a, b, c, d) = (state[0], state[1], state[2], state[3])
-        var (e, f, g, h) = (state[4], state[5], state[6], state[7])
-        for index in 0..<64 {
-            let s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)
-            let first = h &+ s1 &+ (e & f ^ ~e & g) &+ roundConstants[index] &+ words[index]
-            let s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)
-            let second = s0 &+ (a & b ^ a & c ^ b & c)
-            (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
-        }
-        for (index, value) in [a, b, c, d, e, f, g, h].enumerated() { state[index] &+= value }
+        let whole = bytes.count / SHA256.block * SHA256.block
+        SHA256.process(UnsafeRawBufferPointer(rebasing: bytes.prefix(whole)), &state)
+        rest.append(contentsOf: bytes.dropFirst(whole))
     }
-    return state.map { word in
-        let digits = String(word, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
-    }.joined()
+
+    /// The digest of everything so far, as 64 hexadecimal digits.
+    consuming func digest() -> String {
+        // One bit, zeros, and the length in bits fill up the last block.
+        var end = rest
+        end.append(0x80)
+        end.append(contentsOf: repeatElement(0, count: (120 - end.count % SHA256.block) % SHA256.block))
+        withUnsafeBytes(of: (UInt64(length) * 8).bigEndian) { end.append(contentsOf: $0) }
+        end.withUnsafeBytes { SHA256.process($0, &state) }
+        return state.map { word in
+            let digits = String(word, radix: 16)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined()
+    }
+
+    /// Mixes whole blocks into the state.
+    private static func process(_ message: UnsafeRawBufferPointer, _ state: inout [UInt32]) {
+        @inline(__always) func rotated(_ word: UInt32, _ count: UInt32) -> UInt32 {
+            word >> count | word << (32 - count)
+        }
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { words in
+            roundConstants.withUnsafeBufferPointer { constants in
+                for block in stride(from: 0, to: message.count, by: SHA256.block) {
+                    for index in 0..<16 {
+                        words[index] = UInt32(
+                            bigEndian: message.loadUnaligned(fromByteOffset: block + index * 4, as: UInt32.self))
+                    }
+                    for index in 16..<64 {
+                        let (early, late) = (words[index - 15], words[index - 2])
+                        let s0 = rotated(early, 7) ^ rotated(early, 18) ^ early >> 3
+                        let s1 = rotated(late, 17) ^ rotated(late, 19) ^ late >> 10
+                        words[index] = words[index - 16] &+ s0 &+ words[index - 7] &+ s1
+                    }
+                    var (a, b, c, d) = (state[0], state[1], state[2], state[3])
+                    var (e, f, g, h) = (state[4], state[5], state[6], state[7])
+                    for index in 0..<64 {
+                        let s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)
+                        let first = h &+ s1 &+ (e & f ^ ~e & g) &+ constants[index] &+ words[index]
+                        let s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)
+                        let second = s0 &+ (a & b ^ a & c ^ b & c)
+                        (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
+                    }
+                    state[0] &+= a
+                    state[1] &+= b
+                    state[2] &+= c
+                    state[3] &+= d
+                    state[4] &+= e
+                    state[5] &+= f
+                    state[6] &+= g
+                    state[7] &+= h
+                }
+            }
+        }
+    }
 }
 
 /// The first 32 bits of the fractional parts of the cube roots of the first 64 primes.

@@ -4,7 +4,7 @@ import NeuralNetwork
 extension StateWriter {
     /// Writes that many floats, and their number.
     mutating func write(_ values: UnsafeMutablePointer<Float>, count: Int) {
-        write(array: Array(UnsafeBufferPointer(start: values, count: count)))
+        write(elements: UnsafeBufferPointer(start: values, count: count))
     }
 
     /// Writes a model's parameters.
@@ -22,13 +22,7 @@ extension StateReader {
     ///
     /// - Throws: ``StateError`` when they are more or fewer.
     mutating func read(into values: UnsafeMutablePointer<Float>, count: Int) throws {
-        let array = try readArray(of: Float.self)
-        guard array.count == count else {
-            throw StateError("the state has \(array.count) numbers in place of \(count)")
-        }
-        array.withUnsafeBufferPointer {
-            if let base = $0.baseAddress { values.update(from: base, count: count) }
-        }
+        try readArray(into: UnsafeMutableBufferPointer(start: values, count: count))
     }
 
     /// Takes over a model's parameters.

@@ -1,33 +1,85 @@
 /// Writes an environment's state as bytes: numbers little-endian, without padding.
 public struct StateWriter {
-    /// What was written so far.
+    /// What was written so far; with a sink, what it has not been given yet.
     public private(set) var bytes: [UInt8] = []
+    private let sink: ((UnsafeRawBufferPointer) -> Void)?
 
-    /// A writer with nothing written.
-    public init() {}
+    /// Bytes that are collected before the sink gets them.
+    private static let chunk = 1 << 16
+
+    /// A writer with nothing written, that keeps all bytes.
+    public init() { sink = nil }
+
+    /// A writer that hands the bytes on piece by piece, and keeps none: for states that are too large to be had twice.
+    ///
+    /// - Parameter sink: called with every byte once, in order, the last of them in ``flush()``.
+    public init(sink: @escaping (UnsafeRawBufferPointer) -> Void) { self.sink = sink }
+
+    /// Hands on what the sink has not been given yet.
+    public mutating func flush() {
+        guard let sink, !bytes.isEmpty else { return }
+        bytes.withUnsafeBytes(sink)
+        bytes.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func append(_ raw: UnsafeRawBufferPointer) {
+        if let sink, bytes.count + raw.count > StateWriter.chunk {
+            flush()
+            if raw.count > StateWriter.chunk { return sink(raw) }
+        }
+        bytes.append(contentsOf: raw)
+    }
 
     /// Writes a number or any other plain value, as it lies in memory.
     public mutating func write<T: BitwiseCopyable>(_ value: T) {
-        withUnsafeBytes(of: value) { bytes.append(contentsOf: $0) }
+        withUnsafeBytes(of: value) { append($0) }
     }
 
     /// Writes the number of elements, then the elements.
     public mutating func write<T: BitwiseCopyable>(array: [T]) {
-        write(UInt64(array.count))
-        array.withUnsafeBytes { bytes.append(contentsOf: $0) }
+        array.withUnsafeBufferPointer { write(elements: $0) }
+    }
+
+    /// Writes the number of elements, then the elements: what ``write(array:)`` would write.
+    public mutating func write<T: BitwiseCopyable>(elements: UnsafeBufferPointer<T>) {
+        write(UInt64(elements.count))
+        append(UnsafeRawBufferPointer(elements))
     }
 }
 
 /// Reads what ``StateWriter`` wrote, in the same order, and never past the end.
 public struct StateReader {
-    private let bytes: [UInt8]
-    private var offset = 0
+    private enum Source {
+        case array([UInt8])
+        case memory(UnsafeRawBufferPointer)
+    }
+
+    private let source: Source
+    private let count: Int
+    /// Where the next byte to be read lies.
+    public private(set) var offset = 0
 
     /// A reader of the given bytes.
-    public init(_ bytes: [UInt8]) { self.bytes = bytes }
+    public init(_ bytes: [UInt8]) {
+        source = .array(bytes)
+        count = bytes.count
+    }
+
+    /// A reader of bytes that stay where they are for as long as it is used.
+    public init(_ memory: UnsafeRawBufferPointer) {
+        source = .memory(memory)
+        count = memory.count
+    }
+
+    private func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        switch source {
+        case .array(let bytes): try bytes.withUnsafeBytes(body)
+        case .memory(let memory): try body(memory)
+        }
+    }
 
     /// The bytes not yet read.
-    public var remaining: Int { bytes.count - offset }
+    public var remaining: Int { count - offset }
 
     /// Reads a value that was written with ``StateWriter/write(_:)``.
     ///
@@ -36,26 +88,52 @@ public struct StateReader {
         let size = MemoryLayout<T>.size
         guard size <= remaining else { throw StateError("the state ends \(size - remaining) bytes early") }
         defer { offset += size }
-        return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
+        return withBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
     }
 
     /// Reads an array that was written with ``StateWriter/write(array:)``.
     ///
     /// - Throws: ``StateError`` when the bytes end first.
     public mutating func readArray<T: BitwiseCopyable>(of type: T.Type = T.self) throws -> [T] {
+        let (range, count) = try readRange(of: type)
+        return withBytes { bytes in
+            [T](unsafeUninitializedCapacity: count) { elements, initialised in
+                UnsafeMutableRawBufferPointer(elements)
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+                initialised = count
+            }
+        }
+    }
+
+    /// Reads an array of as many elements as there is room for.
+    ///
+    /// - Throws: ``StateError`` when they are more or fewer, or the bytes end first.
+    public mutating func readArray<T: BitwiseCopyable>(into elements: UnsafeMutableBufferPointer<T>) throws {
+        let (range, count) = try readRange(of: T.self)
+        guard count == elements.count else {
+            throw StateError("the state has \(count) numbers in place of \(elements.count)")
+        }
+        withBytes {
+            UnsafeMutableRawBufferPointer(elements).copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[range]))
+        }
+    }
+
+    /// Passes over an array.
+    ///
+    /// - Returns: where its elements lie among the bytes.
+    /// - Throws: ``StateError`` when the bytes end first.
+    public mutating func skipArray<T: BitwiseCopyable>(of type: T.Type) throws -> Range<Int> {
+        try readRange(of: type).bytes
+    }
+
+    private mutating func readRange<T>(of type: T.Type) throws -> (bytes: Range<Int>, count: Int) {
         let count = try read(UInt64.self)
         guard count <= UInt64(remaining / max(MemoryLayout<T>.stride, 1)) else {
             throw StateError("the state ends in an array of \(count) elements")
         }
         let size = Int(count) * MemoryLayout<T>.stride
         defer { offset += size }
-        return bytes.withUnsafeBytes { bytes in
-            [T](unsafeUninitializedCapacity: Int(count)) { elements, initialised in
-                UnsafeMutableRawBufferPointer(elements)
-                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + size]))
-                initialised = Int(count)
-            }
-        }
+        return (offset..<offset + size, Int(count))
     }
 
     /// Checks that everything was read.

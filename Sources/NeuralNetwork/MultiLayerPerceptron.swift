@@ -103,6 +103,10 @@ public struct MultiLayerPerceptron: Sendable {
 
         /// After `forward`: the network's output, (rows, outputs).
         public var output: UnsafeMutablePointer<Float> { activations[activations.count - 1] }
+        /// After `forward`: the last hidden layer's output; `nil` where there is no hidden layer.
+        public var latents: UnsafePointer<Float>? {
+            activations.count > 1 ? UnsafePointer(activations[activations.count - 2]) : nil
+        }
         /// Where the gradient of the loss by the output goes before `backward`; (rows, outputs).
         public var outputGradient: UnsafeMutablePointer<Float> { gradients[gradients.count - 1] }
     }
@@ -136,11 +140,13 @@ public struct MultiLayerPerceptron: Sendable {
     ///   - gradient: where the gradient by the parameters goes, laid out as they are; `nil`: not wanted.
     ///   - inputGradient: where the gradient by the input goes, (rows, elements of `inputColumns`); `nil`: not wanted.
     ///   - inputColumns: the part of an input row that the gradient is wanted by; `nil`: all of it.
+    ///   - latentGradient: a gradient by the last hidden layer's output that comes from elsewhere and is added to that
+    ///     from the network's own output, (rows, outputs of that layer); `nil`: none does.
     ///   - accumulate: whether the parameters' gradient is added to what was there.
     public func backward(
         _ parameters: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int, _ workspace: Workspace,
         gradient: UnsafeMutablePointer<Float>?, inputGradient: UnsafeMutablePointer<Float>? = nil,
-        inputColumns: Range<Int>? = nil, accumulate: Bool = false
+        inputColumns: Range<Int>? = nil, latentGradient: UnsafePointer<Float>? = nil, accumulate: Bool = false
     ) {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             let layer = layers[index]
@@ -162,6 +168,9 @@ public struct MultiLayerPerceptron: Sendable {
                 columns.count, layer.outputs,
                 parameters + layer.weight.offset + columns.lowerBound * layer.outputs, workspace.scratch)
             matrixProduct(m: rows, n: columns.count, k: layer.outputs, delta, workspace.scratch, into: next)
+            if let latentGradient, index == layers.count - 1, index > 0 {
+                vector_kernels_add(rows * layer.inputs, latentGradient, next)
+            }
         }
     }
 

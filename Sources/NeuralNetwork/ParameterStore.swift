@@ -107,6 +107,11 @@ public final class ParameterStore: @unchecked Sendable {
     }
 }
 
+/// The sum of the squares of an array, in double precision.
+public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
+    vector_kernels_sum_of_squares(count, values)
+}
+
 /// Zeroed memory that starts on a cache line and may be read and written up to a whole number of cache lines.
 public func allocateFloats(_ count: Int) -> UnsafeMutablePointer<Float> {
     let padded = max(16, (count + 15) & ~15)

@@ -1,4 +1,5 @@
 import Glibc
+import GymCore
 
 /// Generalised state-dependent exploration (Raffin et al. 2021, arXiv 2005.05719): noise that is a linear map of the
 /// policy's last hidden layer, so that it stays smooth in time until the map is drawn anew.
@@ -22,11 +23,11 @@ public struct StateDependentNoise: Sendable {
     /// Scratch for ``deviations(_:latents:rows:_:)`` and ``backward(_:rows:_:into:)``.
     public final class Workspace: @unchecked Sendable {
         /// h², (rows, features).
-        fileprivate let squares: UnsafeMutablePointer<Float>
+        let squares: UnsafeMutablePointer<Float>
         /// exp(2 s), (features, actions).
-        fileprivate let variances: UnsafeMutablePointer<Float>
+        let variances: UnsafeMutablePointer<Float>
         /// (features, actions).
-        fileprivate let products: UnsafeMutablePointer<Float>
+        let products: UnsafeMutablePointer<Float>
         /// σ of each action, (rows, actions).
         public let deviations: UnsafeMutablePointer<Float>
         /// The gradient of the loss by σ², (rows, actions).
@@ -75,14 +76,25 @@ public struct StateDependentNoise: Sendable {
         }
     }
 
-    /// The noise of one row under a drawn map: h E.
+    /// Draws a map: E, (features, actions).
+    public func drawMap(
+        _ logDeviations: UnsafePointer<Float>, generator: inout NumPyGenerator, into map: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<features * actions {
+            map[index] = Float(exp(Double(logDeviations[index])) * generator.standardNormal())
+        }
+    }
+
+    /// The noise of rows under a drawn map: h E.
     ///
     /// - Parameters:
-    ///   - latent: (features).
+    ///   - latents: (rows, features).
     ///   - map: E, (features, actions).
+    ///   - noise: (rows, actions).
     public func noise(
-        latent: UnsafePointer<Float>, map: UnsafePointer<Float>, into noise: UnsafeMutablePointer<Float>
+        latents: UnsafePointer<Float>, rows: Int = 1, map: UnsafePointer<Float>,
+        into noise: UnsafeMutablePointer<Float>
     ) {
-        matrixProduct(m: 1, n: actions, k: features, latent, map, into: noise)
+        matrixProduct(m: rows, n: actions, k: features, latents, map, into: noise)
     }
 }

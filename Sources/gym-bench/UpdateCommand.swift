@@ -152,7 +152,7 @@ struct UpdateCommand: ParsableCommand {
         let h = try hyperparameters(DQN.schema, sizes)
         let update = DQNUpdate(h, choices: sizes.actions, replay: replay(sizes, choices: sizes.actions), seed: 0)
         update.begin(
-            learningRate: 1e-4, beta: 1, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
         let operations = update.operations * Double(UpdateCommand.together)
         let runner = runner(operations)
         let network = update.network
@@ -168,7 +168,8 @@ struct UpdateCommand: ParsableCommand {
     private func td3(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let h = try hyperparameters(TD3.schema, sizes)
         let update = TD3Update(h, replay: replay(sizes, choices: nil), seed: 0)
-        update.begin(learningRate: 1e-4, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+        update.begin(
+            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
         let operations = update.operations * Double(UpdateCommand.together)
         let runner = runner(operations)
         let (actor, critic) = (update.actor, update.criticNetworks)
@@ -192,17 +193,12 @@ struct UpdateCommand: ParsableCommand {
 
     private func sac(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let h = try hyperparameters(SAC.schema, sizes)
-        var generator = NumPyGenerator(seed: 0)
-        let (actor, store) = SAC.actor(
-            h, inputs: sizes.observation, actions: sizes.actions, generator: &generator)
-        let update = SACUpdate(
-            h, actor: actor, store: store, replay: replay(sizes, choices: nil), seed: 0, generator: &generator)
+        let update = SACUpdate(h, replay: replay(sizes, choices: nil), seed: 0)
         update.begin(
-            updates: 0, learningRate: 1e-4, tau: 0.005, targetInterval: 1,
-            normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
         let operations = update.operations * Double(UpdateCommand.together)
         let runner = runner(operations)
-        let critic = update.criticNetworks
+        let (actor, critic) = (update.actor, update.criticNetworks)
         return (
             { runner.run(update, stages: UpdateCommand.together * SACUpdate.stages) },
             products(sizes, operations: operations) { list, rows in

@@ -12,7 +12,7 @@ import Testing
             .dqn, "CartPole-v1",
             [
                 ("learning_starts", "200"), ("buffer_size", "700"), ("n_steps", "3"), ("prioritized_replay", "true"),
-                ("net_arch", "[16]"),
+                ("net_arch", "[16]"), ("double", "true"), ("dueling", "true"),
             ]
         ),
         (
@@ -23,6 +23,13 @@ import Testing
             ]
         ),
         (.sac, "Pendulum-v1", [("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]")]),
+        (
+            .sac, "Pendulum-v1",
+            [
+                ("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]"), ("use_sde", "true"),
+                ("value_network", "true"), ("train_freq", "8"), ("sde_sample_freq", "4"),
+            ]
+        ),
     ]
 
     private struct Run {
@@ -90,8 +97,15 @@ import Testing
         #expect(second.learner.steps == whole.learner.steps && second.hash != whole.hash)
     }
 
-    @Test func brokenCheckpointsAreRefused() throws {
-        let run = try Run(.ppo, "CartPole-v1", [("n_envs", "2"), ("n_steps", "8"), ("net_arch", "[2]")])
+    @Test(arguments: [
+        (Algorithm.ppo, "CartPole-v1", [(key: "n_envs", value: "2"), (key: "n_steps", value: "8")]),
+        (.dqn, "CartPole-v1", [(key: "buffer_size", value: "20")]), (.td3, "Pendulum-v1", [("buffer_size", "20")]),
+        (.sac, "Pendulum-v1", [("buffer_size", "20")]),
+    ])
+    func brokenCheckpointsAreRefused(
+        algorithm: Algorithm, environment: String, settings: [(key: String, value: String)]
+    ) throws {
+        let run = try Run(algorithm, environment, settings + [("net_arch", "[2]")])
         _ = try run.learner.iterate()
         let bytes = try run.checkpoint().bytes
         for count in stride(from: 0, to: bytes.count, by: 13) {
@@ -106,14 +120,17 @@ import Testing
         var later = bytes
         later[8] = 9
         let error = #expect(throws: CheckpointError.self) { try Checkpoint(bytes: later) }
-        #expect(error?.description.hasPrefix("it is of version 9, this program reads version 1") == true)
+        #expect(error?.description.hasPrefix("it is of version 9, this program reads version 2") == true)
         #expect(throws: CheckpointError("it is no checkpoint")) { try Checkpoint(bytes: Array("PNG".utf8) + bytes) }
     }
 
     /// A run cannot go on as another: what has changed is named.
-    @Test func changesAreNamed() throws {
-        let settings = [(key: "n_envs", value: "2"), (key: "n_steps", value: "8")]
-        let run = try Run(.ppo, "CartPole-v1", settings)
+    @Test(arguments: [
+        (Algorithm.ppo, [(key: "n_envs", value: "2"), (key: "n_steps", value: "8")]),
+        (.dqn, [("buffer_size", "50"), ("net_arch", "[5]")]),
+    ])
+    func changesAreNamed(algorithm: Algorithm, settings: [(key: String, value: String)]) throws {
+        let run = try Run(algorithm, "CartPole-v1", settings)
         _ = try run.learner.iterate()
         let checkpoint = try run.checkpoint()
         func message(_ configuration: RunConfiguration, _ observation: Space, _ action: Space) -> String {
@@ -128,13 +145,13 @@ import Testing
                 == "the action space is Discrete(3) now, and was Discrete(2) when the checkpoint was written")
         #expect(
             message(run.configuration, .discrete(count: 3), action).hasPrefix("the observation space is Discrete(3)"))
-        let other = try Run(.ppo, "CartPole-v1", settings + [("gamma", "0.5")])
+        let other = try Run(algorithm, "CartPole-v1", settings + [("gamma", "0.5")])
         #expect(
             message(other.configuration, observation, action).hasPrefix("the hyperparameter gamma is 0.5 now, and was ")
         )
         try checkpoint.check(run.configuration.withSteps(77), observationSpace: observation, actionSpace: action)
-        // A learner of another shape takes nothing.
-        let larger = try Run(.ppo, "CartPole-v1", settings + [("net_arch", "[7]")])
+        // A learner of another shape is refused.
+        let larger = try Run(algorithm, "CartPole-v1", settings + [("net_arch", "[7]")])
         #expect(throws: CheckpointError.self) { try checkpoint.restore(larger.learner) }
     }
 
@@ -147,7 +164,9 @@ import Testing
         let run = try Run(.ppo, "CartPole-v1", [("n_envs", "2"), ("n_steps", "8")])
         for _ in 0..<4 {
             _ = try run.learner.iterate()
-            try folder.write(run.checkpoint())
+            let checkpoint = try run.checkpoint()
+            let file = try folder.write(checkpoint)
+            #expect(FileManager.default.contents(atPath: file) == Data(checkpoint.bytes))
         }
         let names = try FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints").sorted()
         #expect(names == ["48.checkpoint", "64.checkpoint"])

@@ -42,7 +42,10 @@ private struct Reference: Decodable {
     let td3: Case
     let sac: [Case]
 
-    static let numbers = Result {
+    static let numbers = Result { try read(Reference.self, "off-policy") }
+
+    /// Reads a file of numbers.
+    static func read<Numbers: Decodable>(_ type: Numbers.Type, _ name: String) throws -> Numbers {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .custom { path in
             // Names of arrays (`qf0_target.0.weight`) stay as they are.
@@ -52,7 +55,7 @@ private struct Reference: Decodable {
             return Key(words[0] + words.dropFirst().map(\.capitalized).joined())
         }
         return try decoder.decode(
-            Reference.self, from: Data(contentsOf: Fixtures.folder.appendingPathComponent("pytorch/off-policy.json")))
+            type, from: Data(contentsOf: Fixtures.folder.appendingPathComponent("pytorch/\(name).json")))
     }
 
     private struct Key: CodingKey {
@@ -62,6 +65,18 @@ private struct Reference: Decodable {
         init?(stringValue: String) { self.stringValue = stringValue }
         init?(intValue: Int) { return nil }
     }
+}
+
+/// Numbers that `Tests/Fixtures/pytorch/dump_sac_sde.py` took from Stable-Baselines3.
+private struct StateDependentReference: Decodable {
+    struct Acting: Decodable {
+        let observations: [Float]
+        let explored: [Float]
+        let greedy: [Float]
+    }
+    let shape: Reference.Shape
+    let sac: Reference.Case
+    let acting: Acting
 }
 
 /// Whole updates, minibatches and noise drawn as in a run, against PyTorch's automatic differentiation.
@@ -96,6 +111,12 @@ private struct Reference: Decodable {
         return h
     }
 
+    private func begin(_ update: any OffPolicyUpdate, _ h: Hyperparameters) {
+        update.begin(
+            learningRate: shape.rate, progress: 1,
+            normalisation: Normalisation(h, size: shape.observation, environments: 1))
+    }
+
     private func set(_ stores: [ParameterStore], _ values: [String: [Float]]) throws {
         for store in stores {
             for view in store.views { _ = store[view].update(fromContentsOf: try #require(values[view.name])) }
@@ -127,14 +148,14 @@ private struct Reference: Decodable {
             ])
         let update = DQNUpdate(h, choices: 3, replay: replay(reference), seed: shape.seed)
         try set([update.store, update.target], reference.start)
-        update.begin(
-            learningRate: shape.rate, beta: 1, normalisation: Normalisation(h, size: shape.observation, environments: 1)
-        )
+        begin(update, h)
         HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * DQNUpdate.stages)
         #expect(update.finish() && update.updates == shape.updates)
         update.followTarget()
         try agree([update.store, update.target], reference)
-        try agree(update.loss.take(), reference.loss)
+        var metrics = Metrics()
+        update.report(to: &metrics)
+        try agree(metrics["train/loss"], reference.loss)
     }
 
     @Test(arguments: [1, 2]) func td3(threads: Int) throws {
@@ -142,8 +163,7 @@ private struct Reference: Decodable {
         let h = try hyperparameters(TD3.schema, [("target_policy_noise", "0.6")])
         let update = TD3Update(h, replay: replay(reference), seed: shape.seed)
         try set([update.store] + update.others, reference.start)
-        update.begin(
-            learningRate: shape.rate, normalisation: Normalisation(h, size: shape.observation, environments: 1))
+        begin(update, h)
         HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * TD3Update.stages)
         #expect(update.finish() && update.updates == shape.updates)
         try agree([update.store] + update.others, reference)
@@ -157,18 +177,12 @@ private struct Reference: Decodable {
         let reference = try Reference.numbers.get().sac[index]
         let h = try hyperparameters(
             SAC.schema, [("value_network", "\(reference.valueNetwork!)"), ("ent_coef", "auto_0.5")])
-        var generator = NumPyGenerator(seed: 0)
-        let (actor, store) = SAC.actor(
-            h, inputs: shape.observation, actions: shape.action, generator: &generator)
-        let update = SACUpdate(
-            h, actor: actor, store: store, replay: replay(reference), seed: shape.seed, generator: &generator)
-        try set([store] + update.critics, reference.start)
-        update.begin(
-            updates: 0, learningRate: shape.rate, tau: shape.tau, targetInterval: 1,
-            normalisation: Normalisation(h, size: shape.observation, environments: 1))
+        let update = SACUpdate(h, replay: replay(reference), seed: shape.seed)
+        try set([update.store] + update.others, reference.start)
+        begin(update, h)
         HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * SACUpdate.stages)
         #expect(update.finish())
-        try agree([store] + update.critics, reference)
+        try agree([update.store] + update.others, reference)
         var metrics = Metrics()
         update.report(to: &metrics)
         try agree(metrics["train/critic_loss"], reference.criticLoss)
@@ -176,5 +190,36 @@ private struct Reference: Decodable {
         try agree(metrics["train/ent_coef"], reference.entCoef)
         try agree(metrics["train/ent_coef_loss"], reference.entCoefLoss)
         if reference.valueNetwork! { try agree(metrics["train/value_loss"], reference.valueLoss) }
+    }
+
+    /// gSDE, against Stable-Baselines3's own training step, and acting with a map an environment.
+    @Test(arguments: [1, 2]) func stateDependentSAC(threads: Int) throws {
+        let numbers = try Reference.read(StateDependentReference.self, "sac-sde")
+        let reference = numbers.sac
+        let h = try hyperparameters(SAC.schema, [("use_sde", "true"), ("ent_coef", "auto_0.5")])
+        let update = SACUpdate(h, replay: replay(reference), environments: 3, seed: shape.seed)
+        try set([update.store] + update.others, reference.start)
+        begin(update, h)
+        HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * SACUpdate.stages)
+        #expect(update.finish() && update.updates == shape.updates)
+        try agree([update.store] + update.others, reference)
+        var metrics = Metrics()
+        update.report(to: &metrics)
+        try agree(metrics["train/critic_loss"], reference.criticLoss)
+        try agree(metrics["train/actor_loss"], reference.actorLoss)
+        try agree(metrics["train/ent_coef"], reference.entCoef)
+        try agree(metrics["train/ent_coef_loss"], reference.entCoefLoss)
+
+        var generator = NumPyGenerator(SeedSequence(seed: shape.seed, spawnKey: [4]))
+        update.resetNoise(environments: 3, generator: &generator)
+        var actions = [Float](repeating: 0, count: 3 * shape.action)
+        update.act(numbers.acting.observations, rows: 3, generator: &generator, actions: &actions)
+        for (ours, theirs) in zip(actions, numbers.acting.explored) { #expect(abs(ours - theirs) < 2e-5) }
+        // What is explored beside the means; the greedy actions are the squashed means.
+        let workspace = MultiLayerPerceptron.Workspace(for: update.actor, capacity: 3)
+        let means = update.actor.forward(update.store.values, numbers.acting.observations, rows: 3, workspace)
+        for index in actions.indices {
+            #expect(abs(update.squashing(means[index]) - numbers.acting.greedy[index]) < 2e-5)
+        }
     }
 }

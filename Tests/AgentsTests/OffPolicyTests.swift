@@ -1,5 +1,7 @@
 import Agents
+import Foundation
 import GymCore
+import NeuralNetwork
 import Testing
 
 @Suite struct OffPolicyTests {
@@ -76,6 +78,7 @@ import Testing
     }
 
     private static let variants: [(Algorithm, [(String, String)])] = [
+        (.sac, [("use_sde", "true"), ("sde_sample_freq", "4"), ("train_freq", "8"), ("gradient_steps", "8")]),
         (.dqn, [("n_steps", "3"), ("double", "true"), ("dueling", "true"), ("prioritized_replay", "true")]),
         (.td3, [("normalize", "true"), ("noise_type", "ornstein-uhlenbeck")]), (.sac, []),
         (.sac, [("value_network", "true"), ("n_steps", "2"), ("ent_coef", "0.1")]),
@@ -125,5 +128,145 @@ import Testing
         #expect(try refusal(.dqn, "Pendulum-v1")?.contains("sac, td3 or ppo") == true)
         #expect(try refusal(.sac, "CartPole-v1")?.contains("dqn or ppo") == true)
         #expect(try refusal(.td3, "CartPole-v1")?.contains("dqn or ppo") == true)
+    }
+
+    /// With gSDE the noise stays the same between two updates, and is drawn anew after each and every so often.
+    @Test func lastingNoiseIsDrawnAnew() throws {
+        let h = try small(
+            .sac,
+            [
+                ("use_sde", "true"), ("use_sde_at_warmup", "true"), ("train_freq", "8"), ("sde_sample_freq", "4"),
+                ("learning_starts", "1000000"), ("log_std_init", "0"), ("buffer_size", "1000"),
+            ])
+        let batch = try LocalBatch("Pendulum-v1", count: 1)
+        let sac = try SAC(batch: batch, hyperparameters: h, seed: 0)
+        while sac.steps < 600 { _ = try sac.iterate() }
+        let replay = sac.collector.replay
+        // Nothing was learnt: what the policy would do without noise is what it did, but for the noise.
+        let actor = sac.networks.actor
+        let workspace = MultiLayerPerceptron.Workspace(for: actor, capacity: 1)
+        var signs = 0
+        for row in 0..<599 where (row + 1) % 4 != 0 && replay.nextObservation(row) == replay.observation(row + 1) {
+            func noise(_ row: Int) -> Float {
+                let mean = actor.forward(sac.networks.store.values, replay.observation(row), rows: 1, workspace)[0]
+                return atanh(min(max(replay.action(row)[0], -0.999_999), 0.999_999)) - mean
+            }
+            // Neighbouring states have neighbouring latents: under one map the noise hardly changes.
+            if (noise(row) < 0) == (noise(row + 1) < 0) { signs += 1 }
+        }
+        #expect(sac.updates == 0 && signs > 400)
+        // Under 150 maps the noise takes both signs, about as often.
+        let explored = stride(from: 0, to: 600, by: 4).count { replay.action($0)[0] > 0 }
+        #expect((30...120).contains(explored))
+    }
+
+    // MARK: What is not finite
+
+    /// A batch whose results are changed at one step.
+    private final class ChangedBatch: EnvironmentBatch {
+        let batch: LocalBatch
+        let change: (StepBuffers) -> Void
+        let step: Int
+        private var steps = 0
+
+        init(_ batch: LocalBatch, step: Int, change: @escaping (StepBuffers) -> Void) {
+            (self.batch, self.step, self.change) = (batch, step, change)
+        }
+
+        var count: Int { batch.count }
+        var observationSpace: Space { batch.observationSpace }
+        var actionSpace: Space { batch.actionSpace }
+        var actions: BatchBuffer { batch.actions }
+        var results: StepBuffers { batch.results }
+        func startEpisodes(seeds: [UInt64]) throws { try batch.startEpisodes(seeds: seeds) }
+        func sendActions() throws { try batch.sendActions() }
+        func receiveResults() throws {
+            try batch.receiveResults()
+            steps += 1
+            if steps == step { change(batch.results) }
+        }
+    }
+
+    @Test(arguments: [Algorithm.dqn, .td3, .sac], ["observation", "reward", "large reward", "final observation"])
+    func whatIsNotFiniteStopsTheRun(algorithm: Algorithm, what: String) throws {
+        let batch = ChangedBatch(try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 2), step: 37)
+        {
+            switch what {
+            case "observation": $0.observation.elements(as: Float.self)[1] = .nan
+            case "reward": $0.rewards[1] = -.infinity
+            // A number, but none as the replay buffer keeps it.
+            case "large reward": $0.rewards[1] = 1e300
+            default:
+                $0.truncated[0] = 1
+                $0.finalObservation.elements(as: Float.self)[1] = .infinity
+            }
+        }
+        let learner = try algorithm.learner(on: batch, hyperparameters: small(algorithm), seed: 0)
+        let term = what.contains("reward") ? "a reward" : "an observation"
+        #expect(throws: NotFiniteError(term: term, step: 74)) { try learner.iterate() }
+    }
+
+    /// Transitions that drive a loss or a gradient out of the finite numbers: nothing is applied to any weight.
+    @Test(
+        arguments: [
+            (Algorithm.dqn, Float(1e38), Float(0), "the loss"), (.dqn, 1e30, 0, "the gradient"),
+            (.td3, 0, 1e38, "the critics' loss"), (.td3, 0, 1.5e19, "the critics' gradient"),
+            (.td3, 1e38, 0, "the critics' loss"), (.sac, 0, 1e38, "the critics' loss"),
+            (.sac, 0, 1.5e19, "the critics' gradient"), (.sac, 1e38, 0, "the critics' loss"),
+        ], [1, 2])
+    func nothingIsAppliedThatIsNotFinite(
+        reference: (algorithm: Algorithm, observation: Float, reward: Float, term: String), threads: Int
+    ) throws {
+        var h = try small(reference.algorithm)
+        if reference.algorithm == .dqn { try h.set("max_grad_norm", "null", source: "test") }
+        let replay = ReplayBuffer(capacity: 30, observationSize: 2, actionSize: 1)
+        for index in 0..<30 {
+            let sign: Float = index % 2 == 0 ? 1 : -1
+            replay.add(
+                observation: [sign * reference.observation, 1], action: [0], reward: reference.reward,
+                nextObservation: [1, sign], terminated: true, discount: 0.9)
+        }
+        let (update, stores): (any OffPolicyUpdate, [ParameterStore])
+        switch reference.algorithm {
+        case .dqn:
+            let dqn = DQNUpdate(h, choices: 2, replay: replay, seed: 1)
+            (update, stores) = (dqn, [dqn.store, dqn.target])
+        case .td3:
+            let td3 = TD3Update(h, replay: replay, seed: 1)
+            (update, stores) = (td3, [td3.store] + td3.others)
+        default:
+            let sac = SACUpdate(h, replay: replay, seed: 1)
+            (update, stores) = (sac, [sac.store] + sac.others)
+        }
+        func values() -> [[Float]] { stores.map { Array(UnsafeBufferPointer(start: $0.values, count: $0.count)) } }
+        let before = values()
+        update.begin(
+            learningRate: 1e-3, progress: 0, normalisation: Normalisation(h, size: 2, environments: 1))
+        HalfRunner(threads: threads, operations: 0).run(update, stages: 3 * type(of: update).stages)
+        #expect(!update.finish() || update.notFinite != nil)
+        #expect(update.notFinite == reference.term && update.updates == 0)
+        #expect(values() == before)
+    }
+
+    /// The actor's own failure: it, its target and the critics' targets stay as they are.
+    @Test func anActorThatIsNotFiniteIsNotApplied() throws {
+        let h = try small(.td3, [("policy_delay", "1")])
+        let replay = ReplayBuffer(capacity: 30, observationSize: 2, actionSize: 1)
+        for index in 0..<30 {
+            replay.add(
+                observation: [Float(index), 1], action: [0], reward: 1, nextObservation: [1, 0], terminated: false,
+                discount: 0.9)
+        }
+        let update = TD3Update(h, replay: replay, seed: 1)
+        update.store.values[0] = .nan
+        let kept = [update.target] + [update.others[2]]
+        func values() -> [[Float]] { kept.map { Array(UnsafeBufferPointer(start: $0.values, count: $0.count)) } }
+        let before = values()
+        update.begin(
+            learningRate: 1e-3, progress: 0, normalisation: Normalisation(h, size: 2, environments: 1))
+        HalfRunner(threads: 2, operations: 0).run(update, stages: 2 * TD3Update.stages)
+        #expect(!update.finish() || update.notFinite != nil)
+        #expect(update.notFinite == "the actor's loss" && values() == before)
+        #expect(update.store.values[1].isFinite)
     }
 }

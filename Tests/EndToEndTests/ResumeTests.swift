@@ -5,13 +5,24 @@ import Testing
 /// Runs that are interrupted and go on.
 @Suite struct ResumeTests {
     private static let command = "ppo CartPole-v1 --steps 40000 --seed 11 --checkpoint-every 2000 --quiet"
+    /// Short runs of every algorithm, the replay buffers of which have gone round.
+    private static let commands =
+        [command]
+        + [
+            "dqn CartPole-v1 --set prioritized_replay=true --set n_steps=3 --set train_freq=8 --set gradient_steps=4",
+            "td3 Pendulum-v1 --set noise_type=ornstein-uhlenbeck --set train_freq=4 --envs 2",
+            "sac Pendulum-v1 --set use_sde=true --set train_freq=8 --set gradient_steps=2",
+        ].map {
+            $0 + " --steps 12000 --seed 11 --checkpoint-every 1000 --quiet --set buffer_size=5000"
+                + " --set learning_starts=1000 --set batch_size=32 --set net_arch=[32,32]"
+        }
 
     /// Killed at random moments, again and again, a run ends with the weights and the log of one that was not.
-    @Test(arguments: [1, 2, 3]) func killedRunsEndTheSame(attempt: Int) throws {
+    @Test(arguments: commands, [1, 2]) func killedRunsEndTheSame(command: String, attempt: Int) throws {
         let agent = try Agent()
-        let whole = try agent.train(ResumeTests.command, run: "whole")
-        let hash = try #require(whole.summary).weightsSha256
-        let words = ["train"] + ResumeTests.command.split(separator: " ").map(String.init)
+        let whole = try agent.train(command, run: "whole")
+        let hash = try #require(whole.summary, "\(whole.process.errors)").weightsSha256
+        let words = ["train"] + command.split(separator: " ").map(String.init)
         var running = try Agent.program.start(words + ["--run", agent.path("killed")])
         #expect(eventually { agent.text("killed/config.yaml").count > 0 })
         var kills = 0
@@ -55,9 +66,9 @@ import Testing
     }
 
     /// Checkpoints that are broken are named. With one that is whole the run goes on; with none nothing is touched.
-    @Test func brokenCheckpointsAreNamed() throws {
+    @Test(arguments: commands) func brokenCheckpointsAreNamed(command: String) throws {
         let agent = try Agent()
-        _ = try agent.train(ResumeTests.command, run: "run")
+        _ = try agent.train(command, run: "run")
         let hash = try #require(agent.summary(of: "run")).weightsSha256
         let folder = agent.path("run/checkpoints")
         let names = try FileManager.default.contentsOfDirectory(atPath: folder)
@@ -95,13 +106,16 @@ import Testing
     }
 
     /// A step size that drives the weights out of the finite numbers: the run stops, and names what to go back to.
-    @Test func aRunThatDivergesNamesTheCheckpointBefore() throws {
+    @Test(arguments: [
+        "ppo Pendulum-v1 --set max_grad_norm=null --set activation_fn=relu --set use_sde=false",
+        "dqn CartPole-v1 --set max_grad_norm=null --set learning_starts=1500 --set target_update_interval=1",
+        "td3 Pendulum-v1 --set tau=1 --set learning_starts=1500",
+        "sac Pendulum-v1 --set tau=1 --set learning_starts=1500",
+    ])
+    func aRunThatDivergesNamesTheCheckpointBefore(command: String) throws {
         let agent = try Agent()
-        let settings = [
-            "learning_rate=1", "max_grad_norm=null", "activation_fn=relu", "gamma=1", "use_sde=false", "eval_freq=0",
-        ]
-        let command = "ppo Pendulum-v1 --quiet " + settings.map { "--set \($0)" }.joined(separator: " ")
-        let (process, summary) = try agent.train(command, run: "run")
+        let settings = " --set learning_rate=1 --set gamma=1 --set eval_freq=0 --set n_timesteps=1000000 --quiet"
+        let (process, summary) = try agent.train(command + settings, run: "run")
         #expect(process.status == 1 && summary == nil)
         #expect(process.errors.contains("is not a finite number at step "), "\(process.errors)")
         let line = try #require(process.errors.split(separator: "\n").last)

@@ -83,22 +83,23 @@ final class CriticEnsemble {
 
     /// The gradient of Σ weight · Σ_rows (Q − y)² over the networks, for one half of a minibatch.
     ///
-    /// - Returns: Σ (Q − y)² over rows and networks.
+    /// - Returns: Σ (Q − y)² over rows and networks, and the gradient's size.
     func regress(
         _ inputs: UnsafePointer<Float>, towards y: UnsafePointer<Float>, rows: Int, weight: Float, half: Int
-    ) -> Double {
+    ) -> LossPart {
         let gradient = half == 0 ? store.gradient : secondGradient
-        var loss = 0.0
+        var loss = LossPart()
         for (index, network) in networks.enumerated() {
             let workspace = halves[half].workspaces[index]
             let values = network.forward(store.values, inputs, rows: rows, workspace)
             for row in 0..<rows {
                 let error = values[row] - y[row]
-                loss += Double(error * error)
+                loss.sum += Double(error * error)
                 workspace.outputGradient[row] = 2 * weight * error
             }
             network.backward(store.values, inputs, rows: rows, workspace, gradient: gradient)
         }
+        loss.measure(gradient, count: store.count)
         return loss
     }
 

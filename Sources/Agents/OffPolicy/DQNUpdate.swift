@@ -2,7 +2,7 @@ import GymCore
 import NeuralNetwork
 
 /// One update of DQN's network from a minibatch.
-package final class DQNUpdate: HalvedWork {
+package final class DQNUpdate: OffPolicyUpdate {
     package let network: MultiLayerPerceptron
     package let store: ParameterStore
     package let target: ParameterStore
@@ -27,16 +27,15 @@ package final class DQNUpdate: HalvedWork {
     // What holds for the updates at hand.
     private var normalisation: Normalisation
     private var learningRate = 0.0
+    /// How much of the bias of priorities the weights undo: at the start, and now.
+    private let initialBeta: Double
     private var beta = 1.0
     private var step: Adam.Step?
-    private var hasStopped = false
 
     /// Updates so far.
     package private(set) var updates = 0
-    /// What went out of the finite numbers, if anything did.
     package private(set) var notFinite: String?
-    /// The mean loss of the updates since it was taken.
-    package var loss = RunningMean()
+    private var losses = RunningMean()
 
     /// What one half of a minibatch needs.
     private final class Half {
@@ -48,6 +47,7 @@ package final class DQNUpdate: HalvedWork {
         /// One row of values.
         let values: UnsafeMutablePointer<Float>
         var loss = 0.0
+        /// Of a half of the parameters, not of the rows.
         var squaredNorm = 0.0
 
         init(_ network: MultiLayerPerceptron, rows: Int) {
@@ -84,6 +84,7 @@ package final class DQNUpdate: HalvedWork {
         _ = MultiLayerPerceptron("q_net_target", sizes: sizes, activation: activation, layout: &targetLayout)
         target = ParameterStore(targetLayout)
         target.values.update(from: store.values, count: store.count)
+        initialBeta = h.real("prioritized_replay_beta0")
         sampler =
             h.bool("prioritized_replay")
             ? PrioritisedSampler(capacity: replay.capacity, alpha: h.real("prioritized_replay_alpha")) : nil
@@ -103,7 +104,6 @@ package final class DQNUpdate: HalvedWork {
         for memory in [secondGradient, weights, errors] { memory.deallocate() }
     }
 
-    /// Floating-point operations of an update's matrix products, about.
     package var operations: Double {
         let weights = network.layers.reduce(0.0) { $0 + Double($1.weight.count) }
         return 2 * Double(batch.size) * weights * (isDouble ? 5 : 4)
@@ -115,17 +115,15 @@ package final class DQNUpdate: HalvedWork {
     /// Moves the target network towards the network.
     package func followTarget() { target.polyak(towards: store, rate: tau) }
 
-    /// Begins a series of updates.
-    package func begin(learningRate: Double, beta: Double, normalisation: Normalisation) {
-        self.learningRate = learningRate
-        self.beta = beta
-        self.normalisation = normalisation
-    }
-
     // MARK: The stages
 
-    /// The stages of an update.
     package static let stages = 4
+
+    package func begin(learningRate: Double, progress: Double, normalisation: Normalisation) {
+        self.learningRate = learningRate
+        beta = initialBeta + (1 - initialBeta) * progress
+        self.normalisation = normalisation
+    }
 
     package func run(stage: Int, half: Int) {
         let stage = stage % DQNUpdate.stages
@@ -134,7 +132,7 @@ package final class DQNUpdate: HalvedWork {
             return
         }
         // What is read here was written in an earlier stage: both halves see the same and stop together.
-        if hasStopped || (stage > 1 && !lossIsFinite) { return }
+        if notFinite != nil || (stage > 1 && !lossIsFinite) || (stage > 2 && !gradientIsFinite) { return }
         let range = Agents.half(half, of: store.count, multiple: 16)
         switch stage {
         case 1:
@@ -143,18 +141,29 @@ package final class DQNUpdate: HalvedWork {
             regress(half)
         case 2:
             store.addGradient(secondGradient, range)
-            halves[half].squaredNorm = maxGradientNorm == nil ? 0 : store.squaredGradientNorm(range)
+            halves[half].squaredNorm = store.squaredGradientNorm(range)
         default:
-            let norm = (halves[0].squaredNorm + halves[1].squaredNorm).squareRoot()
-            step!.apply(store, range, scale: maxGradientNorm.map { clippingScale(norm: norm, maxNorm: $0) } ?? 1)
+            step!.apply(store, range, scale: gradientScale)
         }
     }
 
     private var lossIsFinite: Bool { halves.allSatisfy(\.loss.isFinite) }
 
+    /// What the gradient is multiplied by before it is applied.
+    private var gradientScale: Float {
+        let norm = (halves[0].squaredNorm + halves[1].squaredNorm).squareRoot()
+        return maxGradientNorm.map { clippingScale(norm: norm, maxNorm: $0) } ?? 1
+    }
+
+    /// Whether the gradient is finite, and also its square as Adam keeps it.
+    private var gradientIsFinite: Bool {
+        let squaredNorm = halves[0].squaredNorm + halves[1].squaredNorm
+        return squaredNorm.isFinite && Float(squaredNorm * Double(gradientScale * gradientScale)).isFinite
+    }
+
     /// What one thread does for both: takes the last update in and draws the next minibatch.
     private func prepare() {
-        if hasStopped || !finish() { return }
+        if notFinite != nil || !finish() { return }
         if sampler != nil {
             sampler!.sample(
                 batch.rows, weights: weights, count: replay.count, beta: beta, generator: &drawGenerator)
@@ -164,17 +173,13 @@ package final class DQNUpdate: HalvedWork {
         step = adam.begin(learningRate: learningRate)
     }
 
-    /// Takes in the update that was made, if one was, and returns whether its loss is finite.
     @discardableResult
     package func finish() -> Bool {
         guard step != nil else { return true }
         step = nil
-        guard lossIsFinite else {
-            hasStopped = true
-            notFinite = "the loss"
-            return false
-        }
-        loss.add((halves[0].loss + halves[1].loss) / Double(batch.size))
+        notFinite = lossIsFinite ? (gradientIsFinite ? nil : "the gradient") : "the loss"
+        guard notFinite == nil else { return false }
+        losses.add((halves[0].loss + halves[1].loss) / Double(batch.size))
         if sampler != nil {
             for (index, row) in batch.rows.enumerated() { sampler!.update(Int(row), error: errors[index]) }
         }
@@ -250,7 +255,9 @@ package final class DQNUpdate: HalvedWork {
             gradient: index == 0 ? store.gradient : secondGradient)
     }
 
-    // MARK: State
+    // MARK: Reports and state
+
+    package func report(to metrics: inout Metrics) { metrics["train/loss"] = losses.take() }
 
     package func save(to writer: inout StateWriter) {
         writer.write(UInt64(updates))

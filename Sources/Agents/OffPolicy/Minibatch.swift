@@ -6,7 +6,7 @@ final class Minibatch {
     let size: Int
     private let replay: ReplayBuffer
     let observationSize: Int
-    private let actionSize: Int
+    let actionSize: Int
     /// Which transitions.
     let rows: UnsafeMutableBufferPointer<Int32>
     /// (size, observation).

@@ -2,15 +2,32 @@ import GymCore
 import NeuralNetwork
 
 /// The greedy policy of an off-policy learner, its normalisation frozen: a network, and what its outputs mean.
-final class OffPolicyPolicy: Policy {
+package final class OffPolicyPolicy: Policy {
     /// How a row of outputs becomes an action.
     enum Head {
         /// The choice whose value is largest; the values are the row's last numbers.
         case largest(ActionCodec, choices: Int)
-        /// The row's first numbers, from −1 to 1.
-        case actions(BoxActions)
-        /// tanh of the row's first numbers.
-        case squashed(BoxActions)
+        /// The row's first numbers, brought between −1 and 1.
+        case actions(BoxActions, Squashing)
+    }
+
+    /// How a number of a row comes between −1 and 1.
+    package enum Squashing: Sendable {
+        /// It is there already.
+        case none
+        /// tanh.
+        case tanh
+        /// tanh, once the number is within ± the limit.
+        case tanhWithin(Float)
+
+        /// The number that comes of one, with what noise adds to it before it is squashed.
+        package func callAsFunction(_ value: Float, noise: Float = 0) -> Float {
+            switch self {
+            case .none: value + noise
+            case .tanh: SquashedGaussian.squash(value + noise).action
+            case .tanhWithin(let limit): SquashedGaussian.squash(min(max(value, -limit), limit) + noise).action
+            }
+        }
     }
 
     private let network: MultiLayerPerceptron
@@ -48,7 +65,7 @@ final class OffPolicyPolicy: Policy {
         for memory in [observations, outputs, actions, scratch] { memory.deallocate() }
     }
 
-    func act(on batch: BatchBuffer, count: Int, actions target: BatchBuffer) {
+    package func act(on batch: BatchBuffer, count: Int, actions target: BatchBuffer) {
         if capacity < count { grow(to: count) }
         encoder.encode(batch, rows: 0..<count, into: observations)
         normalisation.apply(observations, rows: count)
@@ -69,11 +86,11 @@ final class OffPolicyPolicy: Policy {
         capacity = count
     }
 
-    var tensors: [NamedTensor] {
+    package var tensors: [NamedTensor] {
         store.tensors + others.flatMap(\.tensors) + normalisation.tensors
     }
 
-    func load(_ tensors: [NamedTensor]) throws {
+    package func load(_ tensors: [NamedTensor]) throws {
         let named = Dictionary(tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
         for store in [store] + others { try store.load(named) }
         try normalisation.load(named)
@@ -94,14 +111,9 @@ extension OffPolicyPolicy.Head {
                 }
                 codec.write(choices: chosen, rows: rows, to: batch)
             }
-        case .actions(let box):
-            for row in 0..<rows { (actions + row * box.size).update(from: outputs + row * width, count: box.size) }
-            box.write(actions, rows: rows, scratch: scratch, to: batch)
-        case .squashed(let box):
+        case .actions(let box, let squashing):
             for row in 0..<rows {
-                for index in 0..<box.size {
-                    actions[row * box.size + index] = SquashedGaussian.squash(outputs[row * width + index]).action
-                }
+                for index in 0..<box.size { actions[row * box.size + index] = squashing(outputs[row * width + index]) }
             }
             box.write(actions, rows: rows, scratch: scratch, to: batch)
         }

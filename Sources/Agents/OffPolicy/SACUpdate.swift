@@ -4,13 +4,13 @@ import NeuralNetwork
 
 /// One update of SAC's networks from a minibatch, in the order of the losses that makes a difference: the temperature
 /// that the critics and the actor see is the one from before the update, and the actor sees the critics after theirs.
-package final class SACUpdate: HalvedWork {
-    package let actor: MultiLayerPerceptron
-    package let store: ParameterStore
+package final class SACUpdate: ActorUpdateWithCritics {
+    private let policy: SquashedActor
     private let critic: CriticEnsemble
     private let value: CriticEnsemble?
     private let batch: Minibatch
-    private let actionSize: Int
+    private let tau: Float
+    private let targetInterval: Int
     private let targetEntropy: Double
     private let tunesTemperature: Bool
 
@@ -23,66 +23,54 @@ package final class SACUpdate: HalvedWork {
     private var drawGenerator: NumPyGenerator
     /// The noise of each half's actions.
     private var noiseGenerators: [NumPyGenerator]
+    private var mapGenerator: NumPyGenerator
 
     private let secondGradient: UnsafeMutablePointer<Float>
     private let halves: [Half]
+    /// gSDE's map for a minibatch.
+    private let map: UnsafeMutablePointer<Float>
+    /// The environments' maps, and the pass that they act by.
+    private let actingMaps: UnsafeMutablePointer<Float>
+    private let actingWorkspace: MultiLayerPerceptron.Workspace
 
     // What holds for the updates at hand.
     private var normalisation: Normalisation
     private var learningRate = 0.0
-    private var tau: Float = 0
-    private var targetInterval = 1
-    private var updates = 0
     private var temperature: Float = 1
     private var steps: (critic: Adam.Step, actor: Adam.Step, value: Adam.Step)?
-    private var hasStopped = false
 
-    /// What went out of the finite numbers, if anything did.
+    /// Updates so far.
+    package private(set) var updates = 0
     package private(set) var notFinite: String?
     private var losses = (actor: RunningMean(), critic: RunningMean(), value: RunningMean(), temperature: RunningMean())
 
     /// What one half of a minibatch needs.
     private final class Half {
-        /// The pass over observations, kept for going back.
-        let now: MultiLayerPerceptron.Workspace
-        /// The pass over the next observations.
-        let next: MultiLayerPerceptron.Workspace
-        /// Normal noise and the action it gave, for the observations; (rows, action).
-        let noise: UnsafeMutablePointer<Float>
-        let actions: UnsafeMutablePointer<Float>
-        /// The same for the next observations, one row of them.
-        let nextNoise: UnsafeMutablePointer<Float>
-        let nextAction: UnsafeMutablePointer<Float>
+        /// Actions for the observations, kept for going back, and for the next ones.
+        let now: SquashedActor.Draw
+        let next: SquashedActor.Draw
         /// (rows).
         let targets: UnsafeMutablePointer<Float>
-        let logProbabilities: UnsafeMutablePointer<Float>
-        var criticLoss = 0.0
-        var actorLoss = 0.0
-        var valueLoss = 0.0
+        var logProbability = 0.0
+        var critic = LossPart()
+        var actor = LossPart()
+        var value = LossPart()
 
-        init(_ actor: MultiLayerPerceptron, rows: Int, actions count: Int) {
-            now = MultiLayerPerceptron.Workspace(for: actor, capacity: rows)
-            next = MultiLayerPerceptron.Workspace(for: actor, capacity: rows)
-            noise = allocateFloats(rows * count)
-            actions = allocateFloats(rows * count)
-            nextNoise = allocateFloats(count)
-            nextAction = allocateFloats(count)
+        init(_ policy: SquashedActor, rows: Int) {
+            now = SquashedActor.Draw(policy, rows: rows)
+            next = SquashedActor.Draw(policy, rows: rows)
             targets = allocateFloats(rows)
-            logProbabilities = allocateFloats(rows)
         }
 
-        deinit {
-            for memory in [noise, actions, nextNoise, nextAction, targets, logProbabilities] { memory.deallocate() }
-        }
+        deinit { targets.deallocate() }
     }
 
-    package init(
-        _ h: Hyperparameters, actor: MultiLayerPerceptron, store: ParameterStore, replay: ReplayBuffer, seed: UInt64,
-        generator: inout NumPyGenerator
-    ) {
-        self.actor = actor
-        self.store = store
-        actionSize = replay.actionSize
+    /// - Parameter environments: rows that act at a time.
+    package init(_ h: Hyperparameters, replay: ReplayBuffer, environments: Int = 1, seed: UInt64) {
+        var generator = RandomStream.initialisation.generator(seed: seed)
+        let policy = SquashedActor(
+            h, inputs: replay.observationSize, actions: replay.actionSize, generator: &generator)
+        self.policy = policy
         batch = Minibatch(size: h.integer("batch_size"), replay: replay)
         let rows = half(0, of: batch.size).count
         let activation = Activation(rawValue: h.text("activation_fn"))!
@@ -94,53 +82,73 @@ package final class SACUpdate: HalvedWork {
             ? CriticEnsemble(
                 "vf", count: 1, observationSize: replay.observationSize, actionSize: 0,
                 hidden: h.networks("net_arch").critic, activation: activation, rows: rows, generator: &generator) : nil
-        valueAdam = Adam(count: value?.store.count ?? 0, epsilon: h.real("adam_epsilon"))
+        tau = Float(h.real("tau"))
+        targetInterval = h.integer("target_update_interval")
         let temperature = h.automatic("ent_coef")
         tunesTemperature = temperature.isAutomatic
         logTemperature = log(temperature.value)
         let entropy = h.automatic("target_entropy")
         targetEntropy = entropy.isAutomatic ? -Double(replay.actionSize) : entropy.value
-        temperatureAdam = ScalarAdam(epsilon: h.real("adam_epsilon"))
-        actorAdam = Adam(count: store.count, epsilon: h.real("adam_epsilon"))
-        criticAdam = Adam(count: critic.store.count, epsilon: h.real("adam_epsilon"))
+        let epsilon = h.real("adam_epsilon")
+        temperatureAdam = ScalarAdam(epsilon: epsilon)
+        actorAdam = Adam(count: policy.store.count, epsilon: epsilon)
+        criticAdam = Adam(count: critic.store.count, epsilon: epsilon)
+        valueAdam = Adam(count: value?.store.count ?? 0, epsilon: epsilon)
         drawGenerator = RandomStream.minibatches.generator(seed: seed)
         noiseGenerators = (0..<2).map { RandomStream.targets.generator(seed: seed, part: $0) }
-        secondGradient = allocateFloats(store.count)
-        halves = (0..<2).map { _ in Half(actor, rows: rows, actions: replay.actionSize) }
+        mapGenerator = RandomStream.targets.generator(seed: seed, part: 2)
+        secondGradient = allocateFloats(policy.store.count)
+        halves = (0..<2).map { _ in Half(policy, rows: rows) }
+        map = allocateFloats(policy.mapSize)
+        actingMaps = allocateFloats(environments * policy.mapSize)
+        actingWorkspace = MultiLayerPerceptron.Workspace(for: policy.network, capacity: environments)
         normalisation = Normalisation(h, size: replay.observationSize, environments: 1)
     }
 
-    deinit { secondGradient.deallocate() }
+    deinit {
+        for memory in [secondGradient, map, actingMaps] { memory.deallocate() }
+    }
 
-    /// What is saved with the policy besides the actor.
-    package var critics: [ParameterStore] {
+    package var actor: MultiLayerPerceptron { policy.network }
+    package var store: ParameterStore { policy.store }
+    package var squashing: OffPolicyPolicy.Squashing { policy.squashing }
+
+    package var others: [ParameterStore] {
         [critic.store] + (value.map { [$0.store, $0.target] } ?? [critic.target])
     }
 
     /// The critics' networks.
     package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
 
-    /// Floating-point operations of an update's matrix products, about.
     package var operations: Double {
         let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
         return 2 * Double(batch.size) * (4 * weights(actor) + 14 * weights(critic.networks[0]))
     }
 
-    /// Begins a series of updates.
-    package func begin(
-        updates: Int, learningRate: Double, tau: Float, targetInterval: Int, normalisation: Normalisation
+    // MARK: Acting
+
+    package func resetNoise(environments: Int, generator: inout NumPyGenerator) {
+        for environment in 0..<environments {
+            policy.drawMap(generator: &generator, into: actingMaps + environment * policy.mapSize)
+        }
+    }
+
+    package func act(
+        _ observations: UnsafePointer<Float>, rows: Int, generator: inout NumPyGenerator,
+        actions: UnsafeMutablePointer<Float>
     ) {
-        self.updates = updates
-        self.learningRate = learningRate
-        self.tau = tau
-        self.targetInterval = targetInterval
-        self.normalisation = normalisation
+        policy.explore(
+            observations, rows: rows, maps: actingMaps, generator: &generator, actingWorkspace, into: actions)
     }
 
     // MARK: The stages
 
-    /// The stages of an update.
     package static let stages = 5
+
+    package func begin(learningRate: Double, progress: Double, normalisation: Normalisation) {
+        self.learningRate = learningRate
+        self.normalisation = normalisation
+    }
 
     package func run(stage: Int, half: Int) {
         let stage = stage % SACUpdate.stages
@@ -149,13 +157,13 @@ package final class SACUpdate: HalvedWork {
             return
         }
         // What is read here was written in an earlier stage: both halves see the same and stop together.
-        if hasStopped || (stage > 1 && !lossesAreFinite) { return }
+        if notFinite != nil || (stage > 1 && criticFault != nil) || (stage > 3 && actorFault != nil) { return }
         switch stage {
         case 1:
             batch.gather(half: half, normalisation: normalisation)
-            act(half)
+            draw(half)
             evaluateTargets(half)
-            halves[half].criticLoss = critic.regress(
+            halves[half].critic = critic.regress(
                 batch.inputs + batch.half(half).lowerBound * batch.inputSize, towards: halves[half].targets,
                 rows: batch.half(half).count, weight: 0.5 / Float(batch.size), half: half)
         case 2:
@@ -175,55 +183,53 @@ package final class SACUpdate: HalvedWork {
         }
     }
 
-    private var lossesAreFinite: Bool {
-        halves.allSatisfy { $0.criticLoss.isFinite && $0.actorLoss.isFinite && $0.valueLoss.isFinite }
+    /// What went out of the finite numbers before the critics are changed.
+    private var criticFault: String? {
+        if let fault = LossPart.fault("the critics'", halves[0].critic, halves[1].critic) { return fault }
+        return (halves[0].logProbability + halves[1].logProbability).isFinite ? nil : "the actions' log-probability"
+    }
+
+    /// What went out of the finite numbers before the actor is changed.
+    private var actorFault: String? {
+        LossPart.fault("the actor's", halves[0].actor, halves[1].actor)
+            ?? LossPart.fault("the value's", halves[0].value, halves[1].value)
     }
 
     /// What one thread does for both: takes the last update's losses in and draws the next minibatch.
     private func prepare() {
-        if hasStopped || !finish() { return }
+        if notFinite != nil || !finish() { return }
         temperature = Float(exp(logTemperature))
         batch.draw(generator: &drawGenerator)
+        policy.drawMap(generator: &mapGenerator, into: map)
+        for half in halves { (half.actor, half.value) = (LossPart(), LossPart()) }
         steps = (
             criticAdam.begin(learningRate: learningRate), actorAdam.begin(learningRate: learningRate),
             valueAdam.begin(learningRate: learningRate)
         )
     }
 
-    /// Takes in the losses of the update that was made, if one was, and returns whether they are finite.
     @discardableResult
     package func finish() -> Bool {
         guard steps != nil else { return true }
         steps = nil
-        guard lossesAreFinite else {
-            hasStopped = true
-            let critic = halves.allSatisfy { $0.criticLoss.isFinite }
-            notFinite = critic ? "the actor's loss" : "the critics' loss"
-            return false
-        }
+        notFinite = criticFault ?? actorFault
+        guard notFinite == nil else { return false }
         let count = Double(batch.size)
-        losses.critic.add(0.5 * (halves[0].criticLoss + halves[1].criticLoss) / count)
-        losses.actor.add((halves[0].actorLoss + halves[1].actorLoss) / count)
-        if value != nil { losses.value.add(0.5 * (halves[0].valueLoss + halves[1].valueLoss) / count) }
+        losses.critic.add(0.5 * (halves[0].critic.sum + halves[1].critic.sum) / count)
+        losses.actor.add((halves[0].actor.sum + halves[1].actor.sum) / count)
+        if value != nil { losses.value.add(0.5 * (halves[0].value.sum + halves[1].value.sum) / count) }
         updates += 1
         return true
     }
 
-    /// Draws the policy's actions for the half's observations, which are kept for ``improve(_:)``, and for the next.
-    private func act(_ index: Int) {
+    /// Draws the policy's actions for the half's observations, which are kept for ``improve(_:)``.
+    private func draw(_ index: Int) {
         let half = halves[index]
         let range = batch.half(index)
-        let size = actionSize
-        let output = actor.forward(
-            store.values, batch.observations + range.lowerBound * batch.observationSize, rows: range.count, half.now)
-        for element in 0..<range.count * size {
-            half.noise[element] = Float(noiseGenerators[index].standardNormal())
-        }
-        for row in 0..<range.count {
-            half.logProbabilities[row] = SquashedGaussian.act(
-                output + row * 2 * size, noise: half.noise + row * size, count: size,
-                action: half.actions + row * size)
-        }
+        policy.draw(
+            batch.observations + range.lowerBound * batch.observationSize, rows: range.count, map: map,
+            generator: &noiseGenerators[index], into: half.now)
+        half.logProbability = (0..<range.count).reduce(0.0) { $0 + Double(half.now.logProbabilities[$1]) }
     }
 
     /// y = r + γ (1 − terminated) (min Q⁻(s′, a′) − α log π(a′|s′)) with a′ drawn anew; with a value network,
@@ -232,7 +238,6 @@ package final class SACUpdate: HalvedWork {
         let half = halves[index]
         let range = batch.half(index)
         let start = range.lowerBound
-        let size = actionSize
         let observations = batch.nextObservations + start * batch.observationSize
         let rewards = batch.rewards + start
         let discounts = batch.discounts + start
@@ -241,17 +246,16 @@ package final class SACUpdate: HalvedWork {
             for row in 0..<range.count { half.targets[row] = rewards[row] + discounts[row] * values[row] }
             return
         }
-        let output = actor.forward(store.values, observations, rows: range.count, half.next)
+        policy.draw(
+            observations, rows: range.count, map: map, generator: &noiseGenerators[index], into: half.next)
         for row in 0..<range.count {
-            for element in 0..<size { half.nextNoise[element] = Float(noiseGenerators[index].standardNormal()) }
-            half.targets[row] = SquashedGaussian.act(
-                output + row * 2 * size, noise: half.nextNoise, count: size, action: half.nextAction)
-            batch.setAction(half.nextAction, row: start + row, of: batch.nextInputs)
+            batch.setAction(half.next.actions + row * batch.actionSize, row: start + row, of: batch.nextInputs)
         }
         let values = critic.leastTarget(
             batch.nextInputs + start * batch.inputSize, rows: range.count, half: index)
         for row in 0..<range.count {
-            half.targets[row] = rewards[row] + discounts[row] * (values[row] - temperature * half.targets[row])
+            let soft = values[row] - temperature * half.next.logProbabilities[row]
+            half.targets[row] = rewards[row] + discounts[row] * soft
         }
     }
 
@@ -259,10 +263,7 @@ package final class SACUpdate: HalvedWork {
     /// is to be. log π is a constant in it.
     private func tuneTemperature() {
         guard tunesTemperature else { return }
-        var sum = 0.0
-        for index in 0..<2 {
-            for row in 0..<batch.half(index).count { sum += Double(halves[index].logProbabilities[row]) }
-        }
+        let sum = halves[0].logProbability + halves[1].logProbability
         let excess = sum / Double(batch.size) + targetEntropy
         losses.temperature.add(-logTemperature * excess)
         logTemperature += temperatureAdam.step(gradient: -excess, learningRate: learningRate)
@@ -273,33 +274,26 @@ package final class SACUpdate: HalvedWork {
     private func improve(_ index: Int) {
         let half = halves[index]
         let range = batch.half(index)
-        let size = actionSize
         let inputs = batch.inputs + range.lowerBound * batch.inputSize
         let observations = batch.observations + range.lowerBound * batch.observationSize
         for row in 0..<range.count {
-            batch.setAction(half.actions + row * size, row: range.lowerBound + row, of: batch.inputs)
+            batch.setAction(half.now.actions + row * batch.actionSize, row: range.lowerBound + row, of: batch.inputs)
         }
         let share = 1 / Float(batch.size)
         let (values, byAction) = critic.ascend(
             inputs, rows: range.count, slope: -share, onlyFirst: false, half: index)
-        let output = UnsafePointer(half.now.output)
-        let gradient = half.now.outputGradient
-        var loss = 0.0
         for row in 0..<range.count {
-            let entropyTerm = temperature * half.logProbabilities[row]
-            loss += Double(entropyTerm - values[row])
+            let entropyTerm = temperature * half.now.logProbabilities[row]
+            half.actor.sum += Double(entropyTerm - values[row])
             half.targets[row] = values[row] - entropyTerm
-            SquashedGaussian.gradient(
-                output + row * 2 * size, noise: half.noise + row * size, action: half.actions + row * size,
-                count: size, byAction: byAction + row * size, byLogProbability: temperature * share,
-                into: gradient + row * 2 * size)
         }
-        half.actorLoss = loss
-        actor.backward(
-            store.values, observations, rows: range.count, half.now,
-            gradient: index == 0 ? store.gradient : secondGradient)
+        let gradient = index == 0 ? store.gradient : secondGradient
+        policy.backward(
+            observations, rows: range.count, map: map, half.now, byAction: byAction,
+            byLogProbability: temperature * share, gradient: gradient)
+        half.actor.measure(gradient, count: store.count)
         if let value {
-            half.valueLoss = value.regress(
+            half.value = value.regress(
                 observations, towards: half.targets, rows: range.count, weight: 0.5 * share, half: index)
         }
     }
@@ -315,6 +309,8 @@ package final class SACUpdate: HalvedWork {
     }
 
     package func save(to writer: inout StateWriter) {
+        writer.write(UInt64(updates))
+        writer.write(store)
         writer.write(critic.store)
         writer.write(critic.target)
         writer.write(criticAdam)
@@ -327,10 +323,12 @@ package final class SACUpdate: HalvedWork {
         writer.write(logTemperature)
         writer.write(temperatureAdam)
         drawGenerator.save(to: &writer)
-        for generator in noiseGenerators { generator.save(to: &writer) }
+        for generator in noiseGenerators + [mapGenerator] { generator.save(to: &writer) }
     }
 
     package func restore(from reader: inout StateReader) throws {
+        updates = try reader.readCount()
+        try reader.read(into: store)
         try reader.read(into: critic.store)
         try reader.read(into: critic.target)
         try reader.read(into: &criticAdam)
@@ -344,6 +342,7 @@ package final class SACUpdate: HalvedWork {
         temperatureAdam = try reader.read()
         drawGenerator = try NumPyGenerator(from: &reader)
         for index in noiseGenerators.indices { noiseGenerators[index] = try NumPyGenerator(from: &reader) }
+        mapGenerator = try NumPyGenerator(from: &reader)
     }
 }
 

@@ -2,13 +2,12 @@ import GymCore
 import NeuralNetwork
 
 /// One update of TD3's critics from a minibatch, and every so often one of its actor and of all targets.
-package final class TD3Update: HalvedWork {
+package final class TD3Update: ActorUpdateWithCritics {
     package let actor: MultiLayerPerceptron
     package let store: ParameterStore
     package let target: ParameterStore
     let critic: CriticEnsemble
     private let batch: Minibatch
-    private let actionSize: Int
     private let tau: Float
     private let delay: Int
     private let noiseDeviation: Double
@@ -21,16 +20,15 @@ package final class TD3Update: HalvedWork {
     private var noiseGenerators: [NumPyGenerator]
     private let secondGradient: UnsafeMutablePointer<Float>
     private let halves: [Half]
+    private let actingWorkspace: MultiLayerPerceptron.Workspace
 
     // What holds for the updates at hand.
     private var normalisation: Normalisation
     private var learningRate = 0.0
     private var steps: (critic: Adam.Step, actor: Adam.Step?)?
-    private var hasStopped = false
 
     /// Updates of the critics so far.
     package private(set) var updates = 0
-    /// What went out of the finite numbers, if anything did.
     package private(set) var notFinite: String?
     private var losses = (actor: RunningMean(), critic: RunningMean())
 
@@ -39,8 +37,8 @@ package final class TD3Update: HalvedWork {
         let workspace: MultiLayerPerceptron.Workspace
         /// (rows).
         let targets: UnsafeMutablePointer<Float>
-        var criticLoss = 0.0
-        var actorLoss = 0.0
+        var critic = LossPart()
+        var actor = LossPart()
 
         init(_ actor: MultiLayerPerceptron, rows: Int) {
             workspace = MultiLayerPerceptron.Workspace(for: actor, capacity: rows)
@@ -50,10 +48,10 @@ package final class TD3Update: HalvedWork {
         deinit { targets.deallocate() }
     }
 
-    package init(_ h: Hyperparameters, replay: ReplayBuffer, seed: UInt64) {
+    /// - Parameter environments: rows that act at a time.
+    package init(_ h: Hyperparameters, replay: ReplayBuffer, environments: Int = 1, seed: UInt64) {
         let activation = Activation(rawValue: h.text("activation_fn"))!
         let (hidden, criticHidden) = h.networks("net_arch")
-        actionSize = replay.actionSize
         tau = Float(h.real("tau"))
         delay = h.integer("policy_delay")
         noiseDeviation = h.real("target_policy_noise")
@@ -81,33 +79,45 @@ package final class TD3Update: HalvedWork {
         secondGradient = allocateFloats(store.count)
         let actor = actor
         halves = (0..<2).map { _ in Half(actor, rows: rows) }
+        actingWorkspace = MultiLayerPerceptron.Workspace(for: actor, capacity: environments)
         normalisation = Normalisation(h, size: replay.observationSize, environments: 1)
     }
 
     deinit { secondGradient.deallocate() }
 
-    /// What is saved with the policy besides the actor.
     package var others: [ParameterStore] { [target, critic.store, critic.target] }
 
     /// The critics' networks.
     package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
 
-    /// Floating-point operations of an update's matrix products, about.
     package var operations: Double {
         let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
         return 2 * Double(batch.size) * (3 * weights(actor) + 9 * weights(critic.networks[0]))
     }
 
-    /// Begins a series of updates.
-    package func begin(learningRate: Double, normalisation: Normalisation) {
-        self.learningRate = learningRate
-        self.normalisation = normalisation
+    package var squashing: OffPolicyPolicy.Squashing { .none }
+
+    // MARK: Acting
+
+    /// There is none that lasts.
+    package func resetNoise(environments: Int, generator: inout NumPyGenerator) {}
+
+    package func act(
+        _ observations: UnsafePointer<Float>, rows: Int, generator: inout NumPyGenerator,
+        actions: UnsafeMutablePointer<Float>
+    ) {
+        let output = actor.forward(store.values, observations, rows: rows, actingWorkspace)
+        actions.update(from: output, count: rows * actor.outputs)
     }
 
     // MARK: The stages
 
-    /// The stages of an update.
     package static let stages = 5
+
+    package func begin(learningRate: Double, progress: Double, normalisation: Normalisation) {
+        self.learningRate = learningRate
+        self.normalisation = normalisation
+    }
 
     package func run(stage: Int, half: Int) {
         let stage = stage % TD3Update.stages
@@ -116,12 +126,12 @@ package final class TD3Update: HalvedWork {
             return
         }
         // What is read here was written in an earlier stage: both halves see the same and stop together.
-        if hasStopped || (stage > 1 && !lossesAreFinite) { return }
+        if notFinite != nil || (stage > 1 && criticFault != nil) || (stage > 3 && actorFault != nil) { return }
         switch stage {
         case 1:
             batch.gather(half: half, normalisation: normalisation)
             evaluateTargets(half)
-            halves[half].criticLoss = critic.regress(
+            halves[half].critic = critic.regress(
                 batch.inputs + batch.half(half).lowerBound * batch.inputSize, towards: halves[half].targets,
                 rows: batch.half(half).count, weight: 1 / Float(batch.size), half: half)
         case 2:
@@ -139,12 +149,17 @@ package final class TD3Update: HalvedWork {
         }
     }
 
-    private var lossesAreFinite: Bool { halves.allSatisfy { $0.criticLoss.isFinite && $0.actorLoss.isFinite } }
+    /// What went out of the finite numbers before the critics are changed.
+    private var criticFault: String? { LossPart.fault("the critics'", halves[0].critic, halves[1].critic) }
+
+    /// What went out of the finite numbers before the actor is changed.
+    private var actorFault: String? { LossPart.fault("the actor's", halves[0].actor, halves[1].actor) }
 
     /// What one thread does for both: takes the last update's losses in and draws the next minibatch.
     private func prepare() {
-        if hasStopped || !finish() { return }
+        if notFinite != nil || !finish() { return }
         batch.draw(generator: &drawGenerator)
+        for half in halves { half.actor = LossPart() }
         let movesActor = (updates + 1) % delay == 0
         steps = (
             criticAdam.begin(learningRate: learningRate),
@@ -152,20 +167,15 @@ package final class TD3Update: HalvedWork {
         )
     }
 
-    /// Takes in the losses of the update that was made, if one was, and returns whether they are finite.
     @discardableResult
     package func finish() -> Bool {
         guard let steps else { return true }
         self.steps = nil
-        guard lossesAreFinite else {
-            hasStopped = true
-            let critic = halves.allSatisfy { $0.criticLoss.isFinite }
-            notFinite = critic ? "the actor's loss" : "the critics' loss"
-            return false
-        }
+        notFinite = criticFault ?? actorFault
+        guard notFinite == nil else { return false }
         let count = Double(batch.size)
-        losses.critic.add((halves[0].criticLoss + halves[1].criticLoss) / count)
-        if steps.actor != nil { losses.actor.add((halves[0].actorLoss + halves[1].actorLoss) / count) }
+        losses.critic.add((halves[0].critic.sum + halves[1].critic.sum) / count)
+        if steps.actor != nil { losses.actor.add((halves[0].actor.sum + halves[1].actor.sum) / count) }
         updates += 1
         return true
     }
@@ -178,13 +188,13 @@ package final class TD3Update: HalvedWork {
         let output = actor.forward(
             target.values, batch.nextObservations + start * batch.observationSize, rows: range.count, half.workspace)
         // Actions are from -1 to 1 here, and so is the noise: it needs no scaling by the bounds of the space.
-        for element in 0..<range.count * actionSize {
+        for element in 0..<range.count * batch.actionSize {
             let noise =
                 noiseDeviation == 0 ? 0 : Float(noiseDeviation * noiseGenerators[index].standardNormal())
             output[element] = min(max(output[element] + min(max(noise, -noiseClip), noiseClip), -1), 1)
         }
         for row in 0..<range.count {
-            batch.setAction(output + row * actionSize, row: start + row, of: batch.nextInputs)
+            batch.setAction(output + row * batch.actionSize, row: start + row, of: batch.nextInputs)
         }
         let values = critic.leastTarget(
             batch.nextInputs + start * batch.inputSize, rows: range.count, half: index)
@@ -200,18 +210,16 @@ package final class TD3Update: HalvedWork {
         let observations = batch.observations + range.lowerBound * batch.observationSize
         let output = actor.forward(store.values, observations, rows: range.count, half.workspace)
         for row in 0..<range.count {
-            batch.setAction(output + row * actionSize, row: range.lowerBound + row, of: batch.inputs)
+            batch.setAction(output + row * batch.actionSize, row: range.lowerBound + row, of: batch.inputs)
         }
         let (values, byAction) = critic.ascend(
             batch.inputs + range.lowerBound * batch.inputSize, rows: range.count, slope: -1 / Float(batch.size),
             onlyFirst: true, half: index)
-        var loss = 0.0
-        for row in 0..<range.count { loss -= Double(values[row]) }
-        half.actorLoss = loss
-        half.workspace.outputGradient.update(from: byAction, count: range.count * actionSize)
-        actor.backward(
-            store.values, observations, rows: range.count, half.workspace,
-            gradient: index == 0 ? store.gradient : secondGradient)
+        for row in 0..<range.count { half.actor.sum -= Double(values[row]) }
+        half.workspace.outputGradient.update(from: byAction, count: range.count * batch.actionSize)
+        let gradient = index == 0 ? store.gradient : secondGradient
+        actor.backward(store.values, observations, rows: range.count, half.workspace, gradient: gradient)
+        half.actor.measure(gradient, count: store.count)
     }
 
     // MARK: Reports and state

@@ -84,7 +84,10 @@ package final class TransitionCollector {
         steps += count
         let results = batch.results
         let size = encoder.size
-        for index in 0..<count { rewards[index] = Float(results.rewards[index]) }
+        for index in 0..<count {
+            rewards[index] = Float(results.rewards[index])
+            guard rewards[index].isFinite else { throw NotFiniteError(term: "a reward", step: steps) }
+        }
         // The statistics move on; what the replay buffer keeps is the plain reward.
         normalisation.normaliseRewards(rewards, raw: results.rewards.baseAddress!) {
             results.terminated[$0] != 0 || results.truncated[$0] != 0
@@ -94,12 +97,12 @@ package final class TransitionCollector {
             let terminated = results.terminated[index] != 0
             let truncated = results.truncated[index] != 0
             let reward = results.rewards[index]
-            guard reward.isFinite else { throw NotFiniteError(term: "a reward", step: steps) }
             var next = UnsafePointer(following + index * size)
             if terminated || truncated {
                 // CRUCIAL and easy to overlook: what follows is the next episode's first observation. This
                 // transition leads to its own episode's last one.
                 encoder.encode(results.finalObservation, rows: index..<index + 1, into: finalObservation)
+                try check(finalObservation, rows: 1)
                 next = UnsafePointer(finalObservation)
             }
             let observation = current + index * size
@@ -126,12 +129,16 @@ package final class TransitionCollector {
     /// Takes in the observations that the environments stand at.
     private func observe(into target: UnsafeMutablePointer<Float>) throws {
         encoder.encode(batch.results.observation, rows: 0..<count, into: target)
-        for index in 0..<count * encoder.size where !target[index].isFinite {
-            throw NotFiniteError(term: "an observation", step: steps)
-        }
+        try check(target, rows: count)
         normalisation.update(target, rows: count)
         observations.update(from: target, count: count * encoder.size)
         normalisation.apply(observations, rows: count)
+    }
+
+    private func check(_ observations: UnsafePointer<Float>, rows: Int) throws {
+        for index in 0..<rows * encoder.size where !observations[index].isFinite {
+            throw NotFiniteError(term: "an observation", step: steps)
+        }
     }
 
     func save(to writer: inout StateWriter) {

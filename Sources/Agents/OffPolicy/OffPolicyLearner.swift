@@ -1,0 +1,149 @@
+import GymCore
+import NeuralNetwork
+
+/// The networks of an off-policy algorithm, and how one update changes them.
+package protocol OffPolicyUpdate: HalvedWork {
+    /// The stages of an update.
+    static var stages: Int { get }
+    /// Updates so far.
+    var updates: Int { get }
+    /// Floating-point operations of an update's matrix products, about.
+    var operations: Double { get }
+    /// What went out of the finite numbers, if anything did.
+    var notFinite: String? { get }
+
+    /// Begins a series of updates.
+    ///
+    /// - Parameter progress: the part of the run that has passed, 0 … 1.
+    func begin(learningRate: Double, progress: Double, normalisation: Normalisation)
+    /// Takes in the update that was made, if one was, and returns whether it came out finite.
+    @discardableResult func finish() -> Bool
+    /// What there is to log of the updates since the last report.
+    func report(to metrics: inout Metrics)
+    func save(to writer: inout StateWriter)
+    func restore(from reader: inout StateReader) throws
+}
+
+/// The outer shape of every off-policy algorithm: steps of the environments into a replay buffer, then updates from it.
+///
+/// An algorithm says by overriding how it acts; what an update does is in its ``OffPolicyUpdate``.
+public class OffPolicyLearner: Learner {
+    private let rhythm: TrainingRhythm
+    private let learningRate: Schedule
+    private let seed: UInt64
+    private let updating: any OffPolicyUpdate
+    private let runner: HalfRunner
+    package let collector: TransitionCollector
+    /// Draws what is done at random.
+    final var actionGenerator: NumPyGenerator
+
+    public final var steps: Int { collector.steps }
+    public final let totalSteps: Int
+    public final var updates: Int { updating.updates }
+    /// The policy as it stands.
+    public var policy: any Policy { fatalError("every algorithm has a policy") }
+
+    /// The part of the run that has passed: 0 at its start, 1 at its end.
+    final var progress: Double { 1 - progressRemaining }
+    private var progressRemaining: Double { max(0, 1 - Double(steps) / Double(totalSteps)) }
+    /// Whether actions are still drawn without the policy.
+    final var isBeforeLearning: Bool { steps < rhythm.learningStarts }
+
+    /// A run that has not started.
+    ///
+    /// - Parameter threads: 1 or 2; the result is the same. By default what the machine has.
+    init(
+        _ h: Hyperparameters, collector: TransitionCollector, update: any OffPolicyUpdate, seed: UInt64, threads: Int?
+    ) {
+        self.collector = collector
+        self.seed = seed
+        updating = update
+        rhythm = TrainingRhythm(h)
+        learningRate = h.schedule("learning_rate")
+        totalSteps = h.integer("n_timesteps")
+        runner = HalfRunner(
+            threads: threads, operations: Double(rhythm.updates(environments: collector.count)) * update.operations)
+        actionGenerator = RandomStream.actions.generator(seed: seed)
+    }
+
+    // MARK: The loop
+
+    public final func iterate() throws -> Metrics {
+        try collector.start(seed: seed)
+        let end = min(totalSteps, steps + TrainingRhythm.reportInterval)
+        repeat {
+            for step in 0..<rhythm.trainFrequency {
+                act(step: step)
+                try collector.step(write: write)
+                stepped()
+            }
+            if steps > rhythm.learningStarts && collector.replay.count > 0 { try train() }
+        } while steps < end
+        var metrics = Metrics()
+        metrics["rollout/ep_rew_mean"] = collector.episodes.meanReturn
+        metrics["rollout/ep_len_mean"] = collector.episodes.meanLength
+        report(to: &metrics)
+        updating.report(to: &metrics)
+        metrics["train/learning_rate"] = learningRate.value(progressRemaining: progressRemaining)
+        metrics["train/n_updates"] = Double(updates)
+        return metrics
+    }
+
+    private func train() throws {
+        let count = rhythm.updates(environments: collector.count)
+        if count == 0 { return }
+        updating.begin(
+            learningRate: learningRate.value(progressRemaining: progressRemaining), progress: progress,
+            normalisation: collector.normalisation)
+        runner.run(updating, stages: count * type(of: updating).stages)
+        updating.finish()
+        if let term = updating.notFinite { throw NotFiniteError(term: term, step: steps) }
+    }
+
+    // MARK: What an algorithm says
+
+    /// Chooses the next actions into ``TransitionCollector/actions``.
+    ///
+    /// - Parameter step: 0 for the first step after an update.
+    func act(step: Int) { fatalError("every algorithm acts") }
+
+    /// Writes actions as the replay buffer keeps them where the environments read them.
+    func write(_ actions: UnsafeMutablePointer<Float>, rows: Int, to batch: BatchBuffer) {
+        fatalError("every algorithm acts")
+    }
+
+    /// A step of all environments was taken.
+    func stepped() {}
+
+    /// What there is to log besides.
+    func report(to metrics: inout Metrics) {}
+
+    // MARK: State
+
+    /// Writes everything that the run needs to go on exactly, but for the environments' own state.
+    public final func save(to writer: inout StateWriter) {
+        actionGenerator.save(to: &writer)
+        saveActing(to: &writer)
+        updating.save(to: &writer)
+        collector.save(to: &writer)
+    }
+
+    /// Has the next iteration start new episodes.
+    public final func startFreshEpisodes() { collector.startFreshEpisodes() }
+
+    /// Goes on where the run stood that wrote this.
+    ///
+    /// - Throws: ``StateError`` when it is of another run's shape.
+    public final func restore(from reader: inout StateReader) throws {
+        actionGenerator = try NumPyGenerator(from: &reader)
+        try restoreActing(from: &reader)
+        try updating.restore(from: &reader)
+        try collector.restore(from: &reader)
+    }
+
+    /// Writes what an algorithm acts by besides its networks.
+    func saveActing(to writer: inout StateWriter) {}
+
+    /// Takes over what ``saveActing(to:)`` wrote.
+    func restoreActing(from reader: inout StateReader) throws {}
+}

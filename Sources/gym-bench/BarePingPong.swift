@@ -82,15 +82,24 @@ enum BarePingPong {
             while words[SharedMemoryPeer.answerIndex].load(ordering: .acquiring) != sequence {}
         }
 
-        /// Answers in the memory of the file until told to end.
+        /// Spins between two looks at whether the benchmark is still there; a look costs a system call.
+        private static let spinsBetweenLooks = 1 << 20
+
+        /// Answers in the memory of the file until told to end, or until the benchmark has gone.
         static func answer(path: String) throws {
+            let benchmark = getppid()
             let descriptor = open(path, O_RDWR)
             guard descriptor >= 0 else { throw BenchError("open \(path)") }
             let words = try map(descriptor)
             var seen: UInt32 = 0
+            var spins = 0
             while seen != .max {
                 let word = words[0].load(ordering: .acquiring)
-                if word == seen { continue }
+                if word == seen {
+                    spins += 1
+                    if spins.isMultiple(of: spinsBetweenLooks), getppid() != benchmark { return }
+                    continue
+                }
                 seen = word
                 words[answerIndex].store(seen, ordering: .releasing)
             }

@@ -57,6 +57,13 @@ public struct NotFiniteError: Error, Hashable, CustomStringConvertible {
     public let term: String
     /// The step at which it was noticed.
     public let step: Int
+
+    /// An error that names what went out of the finite numbers, and when.
+    public init(term: String, step: Int) {
+        self.term = term
+        self.step = step
+    }
+
     /// Names the term and the step.
     public var description: String {
         "\(term) is not a finite number at step \(step); a smaller learning_rate or normalize: true may help"

@@ -151,7 +151,7 @@ import Testing
         )
         try checkpoint.check(run.configuration.withSteps(77), observationSpace: observation, actionSpace: action)
         // A learner of another shape is refused.
-        let larger = try Run(algorithm, "CartPole-v1", settings + [("net_arch", "[7]")])
+        let larger = try Run(algorithm, "CartPole-v1", settings + [("net_arch", "[40]")])
         #expect(throws: CheckpointError.self) { try checkpoint.restore(larger.learner) }
     }
 

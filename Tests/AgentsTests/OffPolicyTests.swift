@@ -209,7 +209,7 @@ import Testing
     /// Transitions that drive a loss or a gradient out of the finite numbers: nothing is applied to any weight.
     @Test(
         arguments: [
-            (Algorithm.dqn, Float(1e38), Float(0), "the loss"), (.dqn, 1e30, 0, "the gradient"),
+            (Algorithm.dqn, Float.nan, Float(0), "the loss"), (.dqn, 1e30, 0, "the gradient"),
             (.td3, 0, 1e38, "the critics' loss"), (.td3, 0, 1.5e19, "the critics' gradient"),
             (.td3, 1e38, 0, "the critics' loss"), (.sac, 0, 1e38, "the critics' loss"),
             (.sac, 0, 1.5e19, "the critics' gradient"), (.sac, 1e38, 0, "the critics' loss"),

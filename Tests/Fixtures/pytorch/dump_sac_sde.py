@@ -1,7 +1,7 @@
 """Updates of Stable-Baselines3's own SAC with gSDE, that the tests of Agents compare with.
 
 `SAC.train()` runs as it is; only what it draws at random comes from NumPy's generators, seeded as the project's streams
-are. Needs stable-baselines3 and torch (2.9.2 and 2.13.0 made the committed file).
+are, and 10⁻⁶ is not added inside the logarithm of tanh's slope, which the project computes exactly. Needs stable-baselines3 and torch (2.9.2 and 2.13.0 made the committed file).
 
 Usage: python3 Tests/Fixtures/pytorch/dump_sac_sde.py > Tests/Fixtures/pytorch/sac-sde.json
 """
@@ -40,6 +40,7 @@ class Spaces(gymnasium.Env):
 model = SAC(
     "MlpPolicy", Spaces(), learning_rate=RATE, batch_size=BATCH, tau=TAU, gamma=GAMMA, ent_coef="auto_0.5",
     use_sde=True, policy_kwargs={"net_arch": HIDDEN, "log_std_init": -0.3}, device="cpu")
+model.actor.action_dist.bijector.epsilon = 0.0
 model.set_logger(configure(None, []))
 with torch.no_grad():
     # Means on both sides of the limit, deviations that differ.

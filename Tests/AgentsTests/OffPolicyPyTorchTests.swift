@@ -35,6 +35,7 @@ private struct Reference: Decodable {
         let entCoefLoss: Double?
         let double: Bool?
         let dueling: Bool?
+        let prioritised: Bool?
         let valueNetwork: Bool?
     }
     let shape: Shape
@@ -113,7 +114,7 @@ private struct StateDependentReference: Decodable {
 
     private func begin(_ update: any OffPolicyUpdate, _ h: Hyperparameters) {
         update.begin(
-            learningRate: shape.rate, progress: 1,
+            learningRate: shape.rate, progress: 0.5,
             normalisation: Normalisation(h, size: shape.observation, environments: 1))
     }
 
@@ -139,15 +140,17 @@ private struct StateDependentReference: Decodable {
         #expect(abs(try #require(ours) - (try #require(theirs))) < 1e-5)
     }
 
-    @Test(arguments: 0..<2, [1, 2]) func dqn(index: Int, threads: Int) throws {
+    @Test(arguments: 0..<3, [1, 2]) func dqn(index: Int, threads: Int) throws {
         let reference = try Reference.numbers.get().dqn[index]
         let h = try hyperparameters(
             DQN.schema,
             [
                 ("double", "\(reference.double!)"), ("dueling", "\(reference.dueling!)"), ("max_grad_norm", "0.5"),
+                ("prioritized_replay", "\(reference.prioritised!)"),
             ])
         let update = DQNUpdate(h, choices: 3, replay: replay(reference), seed: shape.seed)
         try set([update.store, update.target], reference.start)
+        for row in 0..<shape.count { update.added(row) }
         begin(update, h)
         HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * DQNUpdate.stages)
         #expect(update.finish() && update.updates == shape.updates)

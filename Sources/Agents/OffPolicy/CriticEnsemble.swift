@@ -19,6 +19,8 @@ final class CriticEnsemble {
     private struct Half {
         let workspaces: [MultiLayerPerceptron.Workspace]
         let least: UnsafeMutablePointer<Float>
+        /// Which network gave the least value, (rows).
+        let leastNetwork: UnsafeMutablePointer<Int32>
         /// The gradient by the action, from each network.
         let byAction: [UnsafeMutablePointer<Float>]
     }
@@ -55,9 +57,12 @@ final class CriticEnsemble {
         secondGradient = allocateFloats(store.count)
         let networks = networks
         halves = (0..<2).map { _ in
-            Half(
+            let leastNetwork = UnsafeMutablePointer<Int32>.allocate(capacity: rows)
+            leastNetwork.initialize(repeating: 0, count: rows)
+            return Half(
                 workspaces: networks.map { MultiLayerPerceptron.Workspace(for: $0, capacity: rows) },
-                least: allocateFloats(rows), byAction: networks.map { _ in allocateFloats(rows * actionSize) })
+                least: allocateFloats(rows), leastNetwork: leastNetwork,
+                byAction: networks.map { _ in allocateFloats(rows * actionSize) })
         }
     }
 
@@ -65,6 +70,7 @@ final class CriticEnsemble {
         secondGradient.deallocate()
         for half in halves {
             half.least.deallocate()
+            half.leastNetwork.deallocate()
             for memory in half.byAction { memory.deallocate() }
         }
     }
@@ -92,10 +98,11 @@ final class CriticEnsemble {
         for (index, network) in networks.enumerated() {
             let workspace = halves[half].workspaces[index]
             let values = network.forward(store.values, inputs, rows: rows, workspace)
+            let outputGradient = workspace.outputGradient
             for row in 0..<rows {
                 let error = values[row] - y[row]
                 loss.sum += Double(error * error)
-                workspace.outputGradient[row] = 2 * weight * error
+                outputGradient[row] = 2 * weight * error
             }
             network.backward(store.values, inputs, rows: rows, workspace, gradient: gradient)
         }
@@ -118,15 +125,17 @@ final class CriticEnsemble {
     ) -> (values: UnsafePointer<Float>, byAction: UnsafePointer<Float>) {
         let memory = halves[half]
         let used = onlyFirst ? 1 : networks.count
+        let (least, leastNetwork) = (memory.least, memory.leastNetwork)
         for index in 0..<used {
-            _ = networks[index].forward(store.values, inputs, rows: rows, memory.workspaces[index])
+            let values = networks[index].forward(store.values, inputs, rows: rows, memory.workspaces[index])
+            for row in 0..<rows where index == 0 || values[row] < least[row] {
+                least[row] = values[row]
+                leastNetwork[row] = Int32(index)
+            }
         }
-        for row in 0..<rows {
-            var best = 0
-            for index in 1..<used
-            where memory.workspaces[index].output[row] < memory.workspaces[best].output[row] { best = index }
-            memory.least[row] = memory.workspaces[best].output[row]
-            for index in 0..<used { memory.workspaces[index].outputGradient[row] = index == best ? slope : 0 }
+        for index in 0..<used {
+            let outputGradient = memory.workspaces[index].outputGradient
+            for row in 0..<rows { outputGradient[row] = leastNetwork[row] == Int32(index) ? slope : 0 }
         }
         let columns = observationSize..<observationSize + actionSize
         let total = memory.byAction[0]

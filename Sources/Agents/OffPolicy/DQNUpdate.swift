@@ -110,7 +110,7 @@ package final class DQNUpdate: OffPolicyUpdate {
     }
 
     /// A transition came into the replay buffer.
-    func added(_ row: Int) { sampler?.add(row) }
+    package func added(_ row: Int) { sampler?.add(row) }
 
     /// Moves the target network towards the network.
     package func followTarget() { target.polyak(towards: store, rate: tau) }
@@ -125,14 +125,7 @@ package final class DQNUpdate: OffPolicyUpdate {
         self.normalisation = normalisation
     }
 
-    package func run(stage: Int, half: Int) {
-        let stage = stage % DQNUpdate.stages
-        if stage == 0 {
-            if half == 0 { prepare() }
-            return
-        }
-        // What is read here was written in an earlier stage: both halves see the same and stop together.
-        if notFinite != nil || (stage > 1 && !lossIsFinite) || (stage > 2 && !gradientIsFinite) { return }
+    package func perform(stage: Int, half: Int) {
         let range = Agents.half(half, of: store.count, multiple: 16)
         switch stage {
         case 1:
@@ -147,7 +140,10 @@ package final class DQNUpdate: OffPolicyUpdate {
         }
     }
 
-    private var lossIsFinite: Bool { halves.allSatisfy(\.loss.isFinite) }
+    package func fault(before stage: Int) -> String? {
+        if stage > 1 && !halves.allSatisfy(\.loss.isFinite) { return "the loss" }
+        return stage > 2 && !gradientIsFinite ? "the gradient" : nil
+    }
 
     /// What the gradient is multiplied by before it is applied.
     private var gradientScale: Float {
@@ -161,9 +157,7 @@ package final class DQNUpdate: OffPolicyUpdate {
         return squaredNorm.isFinite && Float(squaredNorm * Double(gradientScale * gradientScale)).isFinite
     }
 
-    /// What one thread does for both: takes the last update in and draws the next minibatch.
-    private func prepare() {
-        if notFinite != nil || !finish() { return }
+    package func prepare() {
         if sampler != nil {
             sampler!.sample(
                 batch.rows, weights: weights, count: replay.count, beta: beta, generator: &drawGenerator)
@@ -177,7 +171,7 @@ package final class DQNUpdate: OffPolicyUpdate {
     package func finish() -> Bool {
         guard step != nil else { return true }
         step = nil
-        notFinite = lossIsFinite ? (gradientIsFinite ? nil : "the gradient") : "the loss"
+        notFinite = fault(before: DQNUpdate.stages)
         guard notFinite == nil else { return false }
         losses.add((halves[0].loss + halves[1].loss) / Double(batch.size))
         if sampler != nil {

@@ -12,6 +12,12 @@ package protocol OffPolicyUpdate: HalvedWork {
     /// What went out of the finite numbers, if anything did.
     var notFinite: String? { get }
 
+    /// Draws the next minibatch: what one thread does for both, in stage 0.
+    func prepare()
+    /// Does half 0 or 1 of a later stage.
+    func perform(stage: Int, half: Int)
+    /// What went out of the finite numbers in the stages before this one; `nil` when nothing did.
+    func fault(before stage: Int) -> String?
     /// Begins a series of updates.
     ///
     /// - Parameter progress: the part of the run that has passed, 0 … 1.
@@ -22,6 +28,19 @@ package protocol OffPolicyUpdate: HalvedWork {
     func report(to metrics: inout Metrics)
     func save(to writer: inout StateWriter)
     func restore(from reader: inout StateReader) throws
+}
+
+extension OffPolicyUpdate {
+    package func run(stage: Int, half: Int) {
+        let stage = stage % Self.stages
+        if stage == 0 {
+            if half == 0 && notFinite == nil && finish() { prepare() }
+            return
+        }
+        // What is read here was written in an earlier stage: both halves see the same and stop together.
+        if notFinite != nil || fault(before: stage) != nil { return }
+        perform(stage: stage, half: half)
+    }
 }
 
 /// The outer shape of every off-policy algorithm: steps of the environments into a replay buffer, then updates from it.

@@ -21,8 +21,6 @@ package final class SACUpdate: ActorUpdateWithCritics {
     private var criticAdam: Adam
     private var valueAdam: Adam
     private var drawGenerator: NumPyGenerator
-    /// The noise of each half's actions.
-    private var noiseGenerators: [NumPyGenerator]
     private var mapGenerator: NumPyGenerator
 
     private let secondGradient: UnsafeMutablePointer<Float>
@@ -51,12 +49,15 @@ package final class SACUpdate: ActorUpdateWithCritics {
         let next: SquashedActor.Draw
         /// (rows).
         let targets: UnsafeMutablePointer<Float>
+        /// The noise of the actions.
+        var generator: NumPyGenerator
         var logProbability = 0.0
         var critic = LossPart()
         var actor = LossPart()
         var value = LossPart()
 
-        init(_ policy: SquashedActor, rows: Int) {
+        init(_ policy: SquashedActor, rows: Int, generator: NumPyGenerator) {
+            self.generator = generator
             now = SquashedActor.Draw(policy, rows: rows)
             next = SquashedActor.Draw(policy, rows: rows)
             targets = allocateFloats(rows)
@@ -95,10 +96,11 @@ package final class SACUpdate: ActorUpdateWithCritics {
         criticAdam = Adam(count: critic.store.count, epsilon: epsilon)
         valueAdam = Adam(count: value?.store.count ?? 0, epsilon: epsilon)
         drawGenerator = RandomStream.minibatches.generator(seed: seed)
-        noiseGenerators = (0..<2).map { RandomStream.targets.generator(seed: seed, part: $0) }
         mapGenerator = RandomStream.targets.generator(seed: seed, part: 2)
         secondGradient = allocateFloats(policy.store.count)
-        halves = (0..<2).map { _ in Half(policy, rows: rows) }
+        halves = (0..<2).map {
+            Half(policy, rows: rows, generator: RandomStream.targets.generator(seed: seed, part: $0))
+        }
         map = allocateFloats(policy.mapSize)
         actingMaps = allocateFloats(environments * policy.mapSize)
         actingWorkspace = MultiLayerPerceptron.Workspace(for: policy.network, capacity: environments)
@@ -150,14 +152,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
         self.normalisation = normalisation
     }
 
-    package func run(stage: Int, half: Int) {
-        let stage = stage % SACUpdate.stages
-        if stage == 0 {
-            if half == 0 { prepare() }
-            return
-        }
-        // What is read here was written in an earlier stage: both halves see the same and stop together.
-        if notFinite != nil || (stage > 1 && criticFault != nil) || (stage > 3 && actorFault != nil) { return }
+    package func perform(stage: Int, half: Int) {
         switch stage {
         case 1:
             batch.gather(half: half, normalisation: normalisation)
@@ -183,21 +178,17 @@ package final class SACUpdate: ActorUpdateWithCritics {
         }
     }
 
-    /// What went out of the finite numbers before the critics are changed.
-    private var criticFault: String? {
-        if let fault = LossPart.fault("the critics'", halves[0].critic, halves[1].critic) { return fault }
-        return (halves[0].logProbability + halves[1].logProbability).isFinite ? nil : "the actions' log-probability"
-    }
-
-    /// What went out of the finite numbers before the actor is changed.
-    private var actorFault: String? {
-        LossPart.fault("the actor's", halves[0].actor, halves[1].actor)
+    package func fault(before stage: Int) -> String? {
+        if stage > 1 {
+            if let fault = LossPart.fault("the critics'", halves[0].critic, halves[1].critic) { return fault }
+            if !(halves[0].logProbability + halves[1].logProbability).isFinite { return "the actions' log-probability" }
+        }
+        guard stage > 3 else { return nil }
+        return LossPart.fault("the actor's", halves[0].actor, halves[1].actor)
             ?? LossPart.fault("the value's", halves[0].value, halves[1].value)
     }
 
-    /// What one thread does for both: takes the last update's losses in and draws the next minibatch.
-    private func prepare() {
-        if notFinite != nil || !finish() { return }
+    package func prepare() {
         temperature = Float(exp(logTemperature))
         batch.draw(generator: &drawGenerator)
         policy.drawMap(generator: &mapGenerator, into: map)
@@ -212,7 +203,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
     package func finish() -> Bool {
         guard steps != nil else { return true }
         steps = nil
-        notFinite = criticFault ?? actorFault
+        notFinite = fault(before: SACUpdate.stages)
         guard notFinite == nil else { return false }
         let count = Double(batch.size)
         losses.critic.add(0.5 * (halves[0].critic.sum + halves[1].critic.sum) / count)
@@ -228,7 +219,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
         let range = batch.half(index)
         policy.draw(
             batch.observations + range.lowerBound * batch.observationSize, rows: range.count, map: map,
-            generator: &noiseGenerators[index], into: half.now)
+            generator: &half.generator, into: half.now)
         half.logProbability = (0..<range.count).reduce(0.0) { $0 + Double(half.now.logProbabilities[$1]) }
     }
 
@@ -247,7 +238,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
             return
         }
         policy.draw(
-            observations, rows: range.count, map: map, generator: &noiseGenerators[index], into: half.next)
+            observations, rows: range.count, map: map, generator: &half.generator, into: half.next)
         for row in 0..<range.count {
             batch.setAction(half.next.actions + row * batch.actionSize, row: start + row, of: batch.nextInputs)
         }
@@ -323,7 +314,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
         writer.write(logTemperature)
         writer.write(temperatureAdam)
         drawGenerator.save(to: &writer)
-        for generator in noiseGenerators + [mapGenerator] { generator.save(to: &writer) }
+        for generator in halves.map(\.generator) + [mapGenerator] { generator.save(to: &writer) }
     }
 
     package func restore(from reader: inout StateReader) throws {
@@ -341,7 +332,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
         logTemperature = try reader.read()
         temperatureAdam = try reader.read()
         drawGenerator = try NumPyGenerator(from: &reader)
-        for index in noiseGenerators.indices { noiseGenerators[index] = try NumPyGenerator(from: &reader) }
+        for half in halves { half.generator = try NumPyGenerator(from: &reader) }
         mapGenerator = try NumPyGenerator(from: &reader)
     }
 }

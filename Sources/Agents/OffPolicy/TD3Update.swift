@@ -16,8 +16,6 @@ package final class TD3Update: ActorUpdateWithCritics {
     private var actorAdam: Adam
     private var criticAdam: Adam
     private var drawGenerator: NumPyGenerator
-    /// The noise of each half's target actions.
-    private var noiseGenerators: [NumPyGenerator]
     private let secondGradient: UnsafeMutablePointer<Float>
     private let halves: [Half]
     private let actingWorkspace: MultiLayerPerceptron.Workspace
@@ -37,10 +35,13 @@ package final class TD3Update: ActorUpdateWithCritics {
         let workspace: MultiLayerPerceptron.Workspace
         /// (rows).
         let targets: UnsafeMutablePointer<Float>
+        /// The noise of the target actions.
+        var generator: NumPyGenerator
         var critic = LossPart()
         var actor = LossPart()
 
-        init(_ actor: MultiLayerPerceptron, rows: Int) {
+        init(_ actor: MultiLayerPerceptron, rows: Int, generator: NumPyGenerator) {
+            self.generator = generator
             workspace = MultiLayerPerceptron.Workspace(for: actor, capacity: rows)
             targets = allocateFloats(rows)
         }
@@ -75,10 +76,11 @@ package final class TD3Update: ActorUpdateWithCritics {
         actorAdam = Adam(count: store.count, epsilon: h.real("adam_epsilon"))
         criticAdam = Adam(count: critic.store.count, epsilon: h.real("adam_epsilon"))
         drawGenerator = RandomStream.minibatches.generator(seed: seed)
-        noiseGenerators = (0..<2).map { RandomStream.targets.generator(seed: seed, part: $0) }
         secondGradient = allocateFloats(store.count)
         let actor = actor
-        halves = (0..<2).map { _ in Half(actor, rows: rows) }
+        halves = (0..<2).map {
+            Half(actor, rows: rows, generator: RandomStream.targets.generator(seed: seed, part: $0))
+        }
         actingWorkspace = MultiLayerPerceptron.Workspace(for: actor, capacity: environments)
         normalisation = Normalisation(h, size: replay.observationSize, environments: 1)
     }
@@ -119,14 +121,7 @@ package final class TD3Update: ActorUpdateWithCritics {
         self.normalisation = normalisation
     }
 
-    package func run(stage: Int, half: Int) {
-        let stage = stage % TD3Update.stages
-        if stage == 0 {
-            if half == 0 { prepare() }
-            return
-        }
-        // What is read here was written in an earlier stage: both halves see the same and stop together.
-        if notFinite != nil || (stage > 1 && criticFault != nil) || (stage > 3 && actorFault != nil) { return }
+    package func perform(stage: Int, half: Int) {
         switch stage {
         case 1:
             batch.gather(half: half, normalisation: normalisation)
@@ -149,15 +144,12 @@ package final class TD3Update: ActorUpdateWithCritics {
         }
     }
 
-    /// What went out of the finite numbers before the critics are changed.
-    private var criticFault: String? { LossPart.fault("the critics'", halves[0].critic, halves[1].critic) }
+    package func fault(before stage: Int) -> String? {
+        if stage > 1, let fault = LossPart.fault("the critics'", halves[0].critic, halves[1].critic) { return fault }
+        return stage > 3 ? LossPart.fault("the actor's", halves[0].actor, halves[1].actor) : nil
+    }
 
-    /// What went out of the finite numbers before the actor is changed.
-    private var actorFault: String? { LossPart.fault("the actor's", halves[0].actor, halves[1].actor) }
-
-    /// What one thread does for both: takes the last update's losses in and draws the next minibatch.
-    private func prepare() {
-        if notFinite != nil || !finish() { return }
+    package func prepare() {
         batch.draw(generator: &drawGenerator)
         for half in halves { half.actor = LossPart() }
         let movesActor = (updates + 1) % delay == 0
@@ -171,7 +163,7 @@ package final class TD3Update: ActorUpdateWithCritics {
     package func finish() -> Bool {
         guard let steps else { return true }
         self.steps = nil
-        notFinite = criticFault ?? actorFault
+        notFinite = fault(before: TD3Update.stages)
         guard notFinite == nil else { return false }
         let count = Double(batch.size)
         losses.critic.add((halves[0].critic.sum + halves[1].critic.sum) / count)
@@ -190,7 +182,7 @@ package final class TD3Update: ActorUpdateWithCritics {
         // Actions are from -1 to 1 here, and so is the noise: it needs no scaling by the bounds of the space.
         for element in 0..<range.count * batch.actionSize {
             let noise =
-                noiseDeviation == 0 ? 0 : Float(noiseDeviation * noiseGenerators[index].standardNormal())
+                noiseDeviation == 0 ? 0 : Float(noiseDeviation * half.generator.standardNormal())
             output[element] = min(max(output[element] + min(max(noise, -noiseClip), noiseClip), -1), 1)
         }
         for row in 0..<range.count {
@@ -235,7 +227,7 @@ package final class TD3Update: ActorUpdateWithCritics {
         writer.write(criticAdam)
         writer.write(actorAdam)
         drawGenerator.save(to: &writer)
-        for generator in noiseGenerators { generator.save(to: &writer) }
+        for half in halves { half.generator.save(to: &writer) }
     }
 
     package func restore(from reader: inout StateReader) throws {
@@ -244,6 +236,6 @@ package final class TD3Update: ActorUpdateWithCritics {
         try reader.read(into: &criticAdam)
         try reader.read(into: &actorAdam)
         drawGenerator = try NumPyGenerator(from: &reader)
-        for index in noiseGenerators.indices { noiseGenerators[index] = try NumPyGenerator(from: &reader) }
+        for half in halves { half.generator = try NumPyGenerator(from: &reader) }
     }
 }

@@ -96,7 +96,36 @@ def case(data, networks, body):
     return {**{k: flat(v) for k, v in data.items()}, "start": start, "end": networks.record(), **losses}
 
 
-def dqn(double, dueling):
+class Priorities:
+    """Transitions drawn in proportion to p^alpha, one from each of as many equal stretches of their sum."""
+
+    ALPHA, BETA, EPSILON = 0.6, 0.7, 1e-6
+
+    def __init__(self):
+        self.generator = stream(2)
+        self.values = np.ones(COUNT)
+
+    def draw(self):
+        total = self.values.sum()
+        points = [total / BATCH * (i + self.generator.random()) for i in range(BATCH)]
+        self.rows = np.searchsorted(np.cumsum(self.values), points, side="right")
+        weights = (COUNT * self.values[self.rows] / total) ** -self.BETA
+        return torch.tensor(weights / weights.max(), dtype=torch.float32)
+
+    def update(self, errors):
+        for row, error in zip(self.rows, errors):
+            self.values[row] = (abs(float(error)) + self.EPSILON) ** self.ALPHA
+
+
+def prioritised_minibatches(data, priorities):
+    for _ in range(UPDATES):
+        weights = priorities.draw()
+        yield [
+            *(data[k][priorities.rows] for k in ("observations", "actions", "rewards", "next_observations", "terminated")),
+            weights]
+
+
+def dqn(double, dueling, prioritised=False):
     choices = 3
     data = transitions(torch.randint(choices, (COUNT,)).float())
     networks = Networks()
@@ -109,13 +138,19 @@ def dqn(double, dueling):
     def body():
         optimiser = torch.optim.Adam(networks.parameters("q_net"), lr=RATE)
         losses = []
-        for s, a, r, s2, done in minibatches(data):
+        priorities = Priorities()
+        drawn = (
+            prioritised_minibatches(data, priorities) if prioritised
+            else ([*m, torch.ones(BATCH)] for m in minibatches(data)))
+        for s, a, r, s2, done, weights in drawn:
             with torch.no_grad():
                 following = head(raw_target(s2))
                 chosen = (head(raw(s2)) if double else following).argmax(1, keepdim=True)
                 y = r + (1 - done) * GAMMA * following.gather(1, chosen)[:, 0]
             q = head(raw(s)).gather(1, a.long()[:, None])[:, 0]
-            loss = F.smooth_l1_loss(q, y)
+            loss = (weights * F.smooth_l1_loss(q, y, reduction="none")).mean()
+            if prioritised:
+                priorities.update((q - y).detach())
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(networks.parameters("q_net"), 0.5)
@@ -124,7 +159,7 @@ def dqn(double, dueling):
         networks.follow("q_net_target", "q_net")
         return {"loss": sum(losses) / UPDATES}
 
-    return {"double": double, "dueling": dueling, **case(data, networks, body)}
+    return {"double": double, "dueling": dueling, "prioritised": prioritised, **case(data, networks, body)}
 
 
 def td3():
@@ -232,13 +267,14 @@ def sac(value_network):
     return {"value_network": value_network, **case(data, networks, body)}
 
 
+plain = {"dqn": [dqn(False, False), dqn(True, True)], "td3": td3(), "sac": [sac(False), sac(True)]}
+plain["dqn"].append(dqn(False, False, prioritised=True))
+
 print(json.dumps({
     "torch": torch.__version__,
     "shape": {
         "observation": OBSERVATION, "action": ACTION, "hidden": HIDDEN, "count": COUNT, "batch": BATCH, "seed": SEED,
         "updates": UPDATES, "gamma": GAMMA, "tau": TAU, "rate": RATE,
     },
-    "dqn": [dqn(False, False), dqn(True, True)],
-    "td3": td3(),
-    "sac": [sac(False), sac(True)],
+    **plain,
 }, separators=(",", ":")))

@@ -13,8 +13,11 @@ private struct Profile {
     let count: Int
     let height: (Int) -> Double
 
-    /// Meters that bodies may be beyond the ends of the ground before an episode ends.
+    /// Meters that bodies may be beyond the ends of the ground before an episode ends, and below it there: a walker
+    /// that stands on the left end lets a leg hang over it, as in Gymnasium.
     private static let margin = 3.0
+    /// Meters from an end where a hanging leg may be: half its length.
+    private static let edge = 0.6
     /// Meters that the middle of a body may be below the surface: a lander that comes down hard presses its legs in.
     private static let depth = 0.25
     /// Meters above the ground under it that no body gets to. Random play stays far below.
@@ -31,8 +34,13 @@ private struct Profile {
         let position = min(max(x, 0), end) / spacing
         let i = min(Int(position), count - 2)
         let ground = height(i) + (height(i + 1) - height(i)) * (position - Double(i))
-        guard y > ground - Profile.depth else { return "\(name) is at y = \(y), below the ground at \(ground)" }
-        guard y < ground + Profile.ceiling else { return "\(name) is at y = \(y), far above the ground at \(ground)" }
+        let isAtEnd = x < Profile.edge || x > end - Profile.edge
+        guard y > ground - (isAtEnd ? Profile.margin : Profile.depth) else {
+            return "\(name) is at (\(x), \(y)), below the ground at \(ground)"
+        }
+        guard y < ground + Profile.ceiling else {
+            return "\(name) is at (\(x), \(y)), far above the ground at \(ground)"
+        }
         return nil
     }
 }

@@ -216,6 +216,10 @@ class Slow(gymnasium.Env[Any, Any]):
         self.count += 1
         return np.array([self.count]), 1.0, False, False, {}
 
+    def __reduce__(self) -> Any:
+        """Refuses to be saved: to find out whether it can be, a server would step it, which takes its time."""
+        raise TypeError("conformance/Slow-v0 has no states")
+
 
 IDS = tuple(f"conformance/{entry.__name__}-v0" for entry in (Counter, Echo, Fault, Slow))
 

@@ -43,6 +43,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     /// initializer, where the type of environment is known, and with it the function it stores here: a step then costs
     /// half as much.
     @usableFromInline let stepRows: StepRows
+    /// Which of the rows are fresh, or, when asked, ended; a function for the same reason.
+    @usableFromInline let unstartedRows:
+        @Sendable (_ slots: UnsafeMutableBufferPointer<Slot>, _ rows: Range<Int>, _ includesEnded: Bool) -> [Int]
     @usableFromInline
     typealias StepRows =
         @Sendable (
@@ -93,6 +96,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         actionSpace = environments[0].actionSpace
         observationChecks = ObservationChecks(settings.checksObservations ? observationSpace : nil)
         self.stepRows = stepRows
+        unstartedRows = { slots, rows, includesEnded in
+            rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && includesEnded) }
+        }
         autoresetOptions = try OptionValues([:], for: spec.resetOptions)
         slots = .allocate(capacity: count)
         let limit = TimeLimit(maxEpisodeSteps: maxEpisodeSteps)
@@ -164,7 +170,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
 
     @inlinable
     public func rowsNeedingReset(in rows: Range<Int>) -> [Int] {
-        rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && autoreset == .disabled) }
+        unstartedRows(slots, rows, autoreset == .disabled)
     }
 
     @inlinable

@@ -189,6 +189,11 @@ public final class RemoteVectorEnvironment {
     }
 
     private func takeExtras(of step: ReceivedStep) throws {
+        guard step.hasExtras else {
+            if !info.isEmpty { info = [] }
+            if !finalInfo.isEmpty { finalInfo = [] }
+            return
+        }
         try violation {
             info = try step.info()
             finalInfo = try step.finalInfo()

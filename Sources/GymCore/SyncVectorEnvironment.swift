@@ -11,7 +11,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         @usableFromInline var seed: UInt64 = 0
         @usableFromInline var timeLimit: TimeLimit
         @usableFromInline var episodeReturn = 0.0
-        @usableFromInline var phase = Phase.fresh
+        @usableFromInline var phase = EpisodePhase.fresh
 
         @inlinable
         init(environment: E, timeLimit: TimeLimit) {
@@ -24,16 +24,6 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             self.seed = seed
             generator = NumPyGenerator(seed: seed)
         }
-    }
-
-    /// Where an environment is in its life. Raw values are part of a saved state.
-    @usableFromInline
-    enum Phase: UInt8 {
-        /// Never reset.
-        case fresh = 0
-        case running = 1
-        /// Its episode has ended and it was not reset since.
-        case ended = 2
     }
 
     public let spec: EnvironmentSpec
@@ -53,6 +43,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     /// initializer, where the type of environment is known, and with it the function it stores here: a step then costs
     /// half as much.
     @usableFromInline let stepRows: StepRows
+    /// Which of the rows are fresh, or, when asked, ended; a function for the same reason.
+    @usableFromInline let unstartedRows:
+        @Sendable (_ slots: UnsafeMutableBufferPointer<Slot>, _ rows: Range<Int>, _ includesEnded: Bool) -> [Int]
     @usableFromInline
     typealias StepRows =
         @Sendable (
@@ -60,23 +53,6 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             _ buffers: StepBuffers,
             _ episodes: EpisodeRules
         ) -> [EnvironmentFault]
-
-    /// What decides how episodes begin and end.
-    @usableFromInline
-    struct EpisodeRules {
-        @usableFromInline let autoreset: AutoresetMode
-        @usableFromInline let resetOptions: OptionValues
-        @usableFromInline let checks: ObservationChecks
-        @usableFromInline let wantsInfo: Bool
-
-        @inlinable
-        init(autoreset: AutoresetMode, resetOptions: OptionValues, checks: ObservationChecks, wantsInfo: Bool) {
-            self.autoreset = autoreset
-            self.resetOptions = resetOptions
-            self.checks = checks
-            self.wantsInfo = wantsInfo
-        }
-    }
 
     /// Makes the environments of a batch.
     ///
@@ -120,6 +96,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         actionSpace = environments[0].actionSpace
         observationChecks = ObservationChecks(settings.checksObservations ? observationSpace : nil)
         self.stepRows = stepRows
+        unstartedRows = { slots, rows, includesEnded in
+            rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && includesEnded) }
+        }
         autoresetOptions = try OptionValues([:], for: spec.resetOptions)
         slots = .allocate(capacity: count)
         let limit = TimeLimit(maxEpisodeSteps: maxEpisodeSteps)
@@ -191,7 +170,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
 
     @inlinable
     public func rowsNeedingReset(in rows: Range<Int>) -> [Int] {
-        rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && autoreset == .disabled) }
+        unstartedRows(slots, rows, autoreset == .disabled)
     }
 
     @inlinable
@@ -344,12 +323,42 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         guard elapsedSteps >= 0 else { throw StateError("the state has taken \(elapsedSteps) steps") }
         slot.timeLimit = TimeLimit(maxEpisodeSteps: maxEpisodeSteps, elapsedSteps: elapsedSteps)
         slot.episodeReturn = try reader.read()
-        guard let phase = Phase(rawValue: try reader.read()) else { throw StateError("the state's phase is unknown") }
+        guard let phase = EpisodePhase(rawValue: try reader.read()) else {
+            throw StateError("the state's phase is unknown")
+        }
         guard phase == .fresh || slot.generator != nil else { throw StateError("the state lacks its generator") }
         slot.phase = phase
         try environment.restore(from: &reader)
         try reader.finish()
         slot.environment = environment as! E
         slots[row] = slot
+    }
+}
+
+/// Where an environment is in its life. Raw values are part of a saved state.
+@usableFromInline
+enum EpisodePhase: UInt8 {
+    /// Never reset.
+    case fresh = 0
+    case running = 1
+    /// Its episode has ended and it was not reset since.
+    case ended = 2
+}
+
+// Not within the generic class: what is would have its type looked up in every step.
+/// What decides how episodes begin and end.
+@usableFromInline
+struct EpisodeRules {
+    @usableFromInline let autoreset: AutoresetMode
+    @usableFromInline let resetOptions: OptionValues
+    @usableFromInline let checks: ObservationChecks
+    @usableFromInline let wantsInfo: Bool
+
+    @inlinable
+    init(autoreset: AutoresetMode, resetOptions: OptionValues, checks: ObservationChecks, wantsInfo: Bool) {
+        self.autoreset = autoreset
+        self.resetOptions = resetOptions
+        self.checks = checks
+        self.wantsInfo = wantsInfo
     }
 }

@@ -82,7 +82,7 @@ final class FrameWriter {
         begin(kind)
         var output = Output(sink)
         write(&output)
-        output.finish()
+        output.note()
         assert(sink.pointee.total == FrameHeader.size + bodySize, "the size of a message is known before it is written")
         try finish(length: bodySize, maxBody: maxBody, passing: -1)
     }
@@ -181,17 +181,48 @@ final class FrameWriter {
     /// Where the fields of a message are written, in protobuf's wire format.
     struct Output {
         private let sink: UnsafeMutablePointer<Sink>
-        /// Bytes written to the scratch buffer that are not noted as the frame's yet.
-        private var pending = 0
+        // In the scratch buffer: from where on bytes are not noted as the frame's yet, where the next goes, and the end.
+        private var start: UnsafeMutableRawPointer
+        private var next: UnsafeMutableRawPointer
+        private var end: UnsafeMutableRawPointer
 
         /// The most bytes of a number.
         private static let mostVarint = 10
 
-        fileprivate init(_ sink: UnsafeMutablePointer<Sink>) { self.sink = sink }
+        fileprivate init(_ sink: UnsafeMutablePointer<Sink>) {
+            self.sink = sink
+            start = sink.pointee.scratch + sink.pointee.scratchCount
+            next = start
+            end = sink.pointee.scratch + sink.pointee.scratchCapacity
+        }
 
-        /// Writes a number.
-        mutating func varint(_ value: UInt64) {
-            FrameWriter.reserve(Output.mostVarint, in: sink)
+        /// Makes room for so many bytes.
+        @inline(__always)
+        private mutating func reserve(_ count: Int) {
+            if end - next >= count { return }
+            note()
+            FrameWriter.reserve(count, in: sink)
+            self = Output(sink)
+        }
+
+        /// Notes what was written as the frame's.
+        fileprivate mutating func note() {
+            let count = next - start
+            guard count > 0 else { return }
+            sink.pointee.total += count
+            sink.pointee.scratchCount += count
+            FrameWriter.addScratch(count, to: sink)
+            start = next
+        }
+
+        @inline(__always)
+        private mutating func put(_ byte: UInt8) {
+            next.storeBytes(of: byte, as: UInt8.self)
+            next += 1
+        }
+
+        @inline(__always)
+        private mutating func putVarint(_ value: UInt64) {
             var rest = value
             while rest >= 0x80 {
                 put(UInt8(truncatingIfNeeded: rest) | 0x80)
@@ -200,21 +231,27 @@ final class FrameWriter {
             put(UInt8(truncatingIfNeeded: rest))
         }
 
+        /// Writes a number.
+        mutating func varint(_ value: UInt64) {
+            reserve(Output.mostVarint)
+            putVarint(value)
+        }
+
         /// Writes a field that is a number; 0 is left out.
         ///
         /// - Parameter field: its number, at most 15.
         mutating func number(_ value: UInt64, field: UInt8) {
             if value == 0 { return }
-            FrameWriter.reserve(1, in: sink)
+            reserve(1 + Output.mostVarint)
             put(field << 3)
-            varint(value)
+            putVarint(value)
         }
 
         /// Writes the beginning of a field of which `length` bytes follow.
         mutating func begin(field: UInt8, length: Int) {
-            FrameWriter.reserve(1, in: sink)
+            reserve(1 + Output.mostVarint)
             put(field << 3 | 2)
-            varint(UInt64(length))
+            putVarint(UInt64(length))
         }
 
         /// Writes a field of bytes, large ones as they lie there when the frame is sent; none are left out.
@@ -222,38 +259,20 @@ final class FrameWriter {
             guard bytes.count > 0 else { return }
             begin(field: field, length: bytes.count)
             if bytes.count >= FrameWriter.externalSize {
-                finish()
+                note()
                 FrameWriter.append(bytes.baseAddress!, bytes.count, to: sink)
             } else {
-                FrameWriter.reserve(bytes.count, in: sink)
-                (sink.pointee.scratch + sink.pointee.scratchCount).copyMemory(
-                    from: bytes.baseAddress!, byteCount: bytes.count)
-                sink.pointee.scratchCount += bytes.count
-                pending += bytes.count
+                reserve(bytes.count)
+                next.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+                next += bytes.count
             }
         }
 
         /// Writes an element of a field of bytes, whose beginning was written.
         mutating func element<Element: BitwiseCopyable>(_ value: Element) {
-            let size = MemoryLayout<Element>.size
-            FrameWriter.reserve(size, in: sink)
-            sink.pointee.scratch.storeBytes(of: value, toByteOffset: sink.pointee.scratchCount, as: Element.self)
-            sink.pointee.scratchCount += size
-            pending += size
-        }
-
-        private mutating func put(_ byte: UInt8) {
-            sink.pointee.scratch.storeBytes(of: byte, toByteOffset: sink.pointee.scratchCount, as: UInt8.self)
-            sink.pointee.scratchCount += 1
-            pending += 1
-        }
-
-        /// Notes what was written as the frame's.
-        fileprivate mutating func finish() {
-            guard pending > 0 else { return }
-            sink.pointee.total += pending
-            FrameWriter.addScratch(pending, to: sink)
-            pending = 0
+            reserve(MemoryLayout<Element>.size)
+            next.storeBytes(of: value, as: Element.self)
+            next += MemoryLayout<Element>.size
         }
     }
 }

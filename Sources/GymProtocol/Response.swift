@@ -63,6 +63,11 @@ public struct ReceivedStep {
 
     init(_ message: UnsafePointer<Gym__V1__StepResponse>) { self.message = message }
 
+    /// Whether there is more in it than results: `info` or faults.
+    public var hasExtras: Bool {
+        message.pointee.n_info > 0 || message.pointee.n_final_info > 0 || message.pointee.n_faults > 0
+    }
+
     /// Environments that failed.
     public var faults: [EnvironmentFault] {
         (0..<message.pointee.n_faults).map { index in

@@ -179,6 +179,24 @@ struct CommandTests {
             "\(done.output.suffix(500))")
     }
 
+    @Test(
+        "a server whose answers have bytes that are wrong: failures, and no crash",
+        arguments: 1...4 as ClosedRange<UInt64>)
+    func spoilt(seed: UInt64) throws {
+        let server = try RunningServer(registry: CommandTests.registry)
+        let random = RandomBytes(seed: seed)
+        let proxy = try MutatingProxy(path: server.path + ".proxy", upstream: server.path) {
+            let mutation = Mutation()
+            mutation.bytes = random.spoil
+            return mutation
+        }
+        defer { proxy.end() }
+        let done = try CommandTests.run(
+            ["--server", "unix:\(proxy.path)", "--timeout", "0.2", "--environment", "conformance/Counter-v0"]
+                + ["vector", "state", "render", "sharedmemory"].flatMap { ["--level", $0] })
+        #expect(done.status == 1, "\(done.errors.suffix(2000))")
+    }
+
     private static func run(_ arguments: [String]) throws -> FinishedProcess { try command.run(arguments) }
 
     private static var registry: EnvironmentRegistry {
@@ -212,6 +230,26 @@ private final class JUnitCounts: NSObject, XMLParserDelegate {
         case "failure": failures += 1
         case "skipped": skipped += 1
         default: break
+        }
+    }
+}
+
+/// Spoils a byte or two in every tenth frame after the first ones, hardly ever in its header.
+private final class RandomBytes: Sendable {
+    private let lock = NSLock()
+    nonisolated(unsafe) private var random: NumPyGenerator
+    nonisolated(unsafe) private var frames = 0
+
+    init(seed: UInt64) { random = NumPyGenerator(seed: seed) }
+
+    func spoil(_ frame: inout [UInt8]) {
+        lock.lock()
+        defer { lock.unlock() }
+        frames += 1
+        guard frames > 2, random.integer(in: 0..<10) == 0, frame.count > 8 else { return }
+        for _ in 0..<random.integer(in: 1..<3) {
+            let first = random.integer(in: 0..<50) == 0 ? 0 : 8
+            frame[random.integer(in: first..<frame.count)] = UInt8(random.integer(in: 0..<256))
         }
     }
 }

@@ -24,6 +24,8 @@ final class Mutation {
     var response: (inout Message, Link) -> Verdict = { _, _ in .forward }
     /// Changes the header's kind, flags and reserved bytes of a response.
     var header: (inout [UInt8], Link) -> Void = { _, _ in }
+    /// Changes all bytes of a response's frame.
+    var bytes: (inout [UInt8]) -> Void = { _ in }
     /// Changes the header's kind, flags and reserved bytes of a request.
     var requestHeader: (inout [UInt8]) -> Void = { _ in }
     /// Whether bytes that come with a frame, and after it, are kept for the next one.
@@ -284,7 +286,9 @@ private final class Relay: @unchecked Sendable {
                 mutation.header(&header, link)
                 let body = message.encoded
                 let length = (0..<4).map { UInt8(truncatingIfNeeded: body.count >> (8 * $0)) }
-                try? client.send(length + header + body, passing: mutation.passesDescriptors ? passed : -1)
+                var frame = length + header + body
+                mutation.bytes(&frame)
+                try? client.send(frame, passing: mutation.passesDescriptors ? passed : -1)
                 if case .forwardThen(let next) = verdict { try? client.send(next, kind: 2) }
             }
         }

@@ -50,15 +50,15 @@ public final class ActorCritic: @unchecked Sendable {
     package let codec: ActionCodec
     let head: Head
     /// From observations to the head's parameters.
-    public let actor: MultiLayerPerceptron
+    public let actor: Network
     /// From observations to one value.
-    public let critic: MultiLayerPerceptron
+    public let critic: Network
     /// The actor's parameters, deviations included.
     public let actorStore: ParameterStore
     /// The critic's parameters.
     public let criticStore: ParameterStore
-    let actorWorkspace: MultiLayerPerceptron.Workspace
-    let criticWorkspace: MultiLayerPerceptron.Workspace
+    let actorWorkspace: Network.Workspace
+    let criticWorkspace: Network.Workspace
     private let noiseWorkspace: StateDependentNoise.Workspace?
     /// gSDE's maps, one an environment; (environments, features, actions).
     private var maps: UnsafeMutablePointer<Float>?
@@ -71,11 +71,11 @@ public final class ActorCritic: @unchecked Sendable {
     ///   - environments: rows that may act at a time.
     ///   - capacity: rows that a pass may have.
     /// - Throws: ``UnsupportedSpaceError``.
-    public init(
-        observationSpace: Space, actionSpace: Space, architecture: Architecture, environments: Int, capacity: Int,
+    package init(
+        input: NetworkInput, actionSpace: Space, architecture: Architecture, environments: Int, capacity: Int,
         generator: inout NumPyGenerator
     ) throws {
-        encoder = try ObservationEncoder(observationSpace)
+        encoder = input.encoder
         codec = try ActionCodec(actionSpace)
         self.capacity = max(capacity, environments)
         var layout = ParameterLayout()
@@ -84,8 +84,8 @@ public final class ActorCritic: @unchecked Sendable {
         case .choices(let counts): outputs = counts.reduce(0, +)
         case .reals(let count): outputs = count
         }
-        actor = MultiLayerPerceptron(
-            "policy", sizes: [encoder.size] + architecture.actor + [outputs], activation: architecture.activation,
+        actor = input.network(
+            "policy", hidden: architecture.actor, outputs: outputs, activation: architecture.activation,
             layout: &layout)
         switch codec.kind {
         case .choices(let counts):
@@ -96,7 +96,7 @@ public final class ActorCritic: @unchecked Sendable {
             head = .categorical(Categorical(choices: counts))
         case .reals(let count):
             if architecture.usesStateDependentNoise {
-                let features = architecture.actor.last ?? encoder.size
+                let features = actor.dense.layers.last!.inputs
                 let noise = StateDependentNoise(features: features, actions: count)
                 head = .stateDependent(noise, logDeviations: layout.add("log_std", shape: [features, count]))
             } else {
@@ -105,8 +105,8 @@ public final class ActorCritic: @unchecked Sendable {
         }
         actorStore = ParameterStore(layout)
         var criticLayout = ParameterLayout()
-        critic = MultiLayerPerceptron(
-            "value", sizes: [encoder.size] + architecture.critic + [1], activation: architecture.activation,
+        critic = input.network(
+            "value", hidden: architecture.critic, outputs: 1, activation: architecture.activation,
             layout: &criticLayout)
         criticStore = ParameterStore(criticLayout)
 
@@ -115,8 +115,8 @@ public final class ActorCritic: @unchecked Sendable {
         // The policy starts close to uniform, so that no action is favoured before anything is learnt.
         actor.initialise(actorStore, hidden: hidden, output: start(0.01), generator: &generator)
         critic.initialise(criticStore, hidden: hidden, output: start(1), generator: &generator)
-        actorWorkspace = MultiLayerPerceptron.Workspace(for: actor, capacity: self.capacity)
-        criticWorkspace = MultiLayerPerceptron.Workspace(for: critic, capacity: self.capacity)
+        actorWorkspace = Network.Workspace(for: actor, capacity: self.capacity)
+        criticWorkspace = Network.Workspace(for: critic, capacity: self.capacity)
         uniforms = .allocate(capacity: codec.size)
         switch head {
         case .categorical: noiseWorkspace = nil
@@ -153,7 +153,7 @@ public final class ActorCritic: @unchecked Sendable {
     ///   - observations: (rows, observation).
     ///   - actions: (rows, action): as drawn, before any clipping.
     package func act(
-        _ observations: UnsafePointer<Float>, rows: Int, generator: inout NumPyGenerator,
+        _ observations: UnsafeRawPointer, rows: Int, generator: inout NumPyGenerator,
         actions: UnsafeMutablePointer<Float>, logProbabilities: UnsafeMutablePointer<Float>
     ) {
         let output = actor.forward(actorStore.values, observations, rows: rows, actorWorkspace)
@@ -196,7 +196,7 @@ public final class ActorCritic: @unchecked Sendable {
     }
 
     /// The likeliest action of each row.
-    package func mode(_ observations: UnsafePointer<Float>, rows: Int, actions: UnsafeMutablePointer<Float>) {
+    package func mode(_ observations: UnsafeRawPointer, rows: Int, actions: UnsafeMutablePointer<Float>) {
         let output = actor.forward(actorStore.values, observations, rows: rows, actorWorkspace)
         let size = codec.size
         switch head {
@@ -223,11 +223,11 @@ public final class ActorCritic: @unchecked Sendable {
     }
 
     /// V(s) of any number of rows.
-    package func values(_ observations: UnsafePointer<Float>, rows: Int, into values: UnsafeMutablePointer<Float>) {
+    package func values(_ observations: UnsafeRawPointer, rows: Int, into values: UnsafeMutablePointer<Float>) {
         for start in stride(from: 0, to: rows, by: capacity) {
             let count = min(capacity, rows - start)
             let output = critic.forward(
-                criticStore.values, observations + start * encoder.size, rows: count, criticWorkspace)
+                criticStore.values, observations + start * encoder.format.rowBytes, rows: count, criticWorkspace)
             (values + start).update(from: output, count: count)
         }
     }
@@ -236,7 +236,7 @@ public final class ActorCritic: @unchecked Sendable {
 
     /// Computes log π(a|s) and the entropy of each row, and keeps what ``backward(_:actions:rows:byLogProbability:byEntropy:)`` needs.
     package func evaluate(
-        _ observations: UnsafePointer<Float>, actions: UnsafeMutablePointer<Float>, rows: Int,
+        _ observations: UnsafeRawPointer, actions: UnsafeMutablePointer<Float>, rows: Int,
         logProbabilities: UnsafeMutablePointer<Float>, entropies: UnsafeMutablePointer<Float>
     ) {
         let output = actor.forward(actorStore.values, observations, rows: rows, actorWorkspace)
@@ -277,7 +277,7 @@ public final class ActorCritic: @unchecked Sendable {
     /// The gradient of a loss whose derivatives by each row's log π(a|s) and, the same for all rows, by its entropy
     /// are given; after ``evaluate(_:actions:rows:logProbabilities:entropies:)`` of the same rows.
     package func backward(
-        _ observations: UnsafePointer<Float>, actions: UnsafeMutablePointer<Float>, rows: Int,
+        _ observations: UnsafeRawPointer, actions: UnsafeMutablePointer<Float>, rows: Int,
         byLogProbability: UnsafePointer<Float>, byEntropy: Float
     ) {
         let output = UnsafePointer(actorWorkspace.output)
@@ -330,8 +330,8 @@ public final class ActorCritic: @unchecked Sendable {
     }
 
     /// The last hidden layer's output of the last pass; the observations themselves when there is no hidden layer.
-    private func latents(_ observations: UnsafePointer<Float>) -> UnsafePointer<Float> {
-        actorWorkspace.latents ?? observations
+    private func latents(_ observations: UnsafeRawPointer) -> UnsafePointer<Float> {
+        actorWorkspace.dense.latents ?? observations.assumingMemoryBound(to: Float.self)
     }
 
     private func normalLogProbability(

@@ -5,35 +5,31 @@ import NeuralNetwork
 final class ActorCriticPolicy: Policy {
     private let model: ActorCritic
     private var normalisation: Normalisation
-    private var observations: UnsafeMutablePointer<Float>
+    private var observations: PolicyObservations
     private var actions: UnsafeMutablePointer<Float>
     private var capacity = 0
 
     init(_ model: ActorCritic, _ normalisation: Normalisation) {
         self.model = model
         self.normalisation = normalisation
-        observations = allocateFloats(1)
+        observations = PolicyObservations(model.encoder)
         actions = allocateFloats(1)
     }
 
-    deinit {
-        observations.deallocate()
-        actions.deallocate()
-    }
+    deinit { actions.deallocate() }
+
+    func startEpisode(_ row: Int) { observations.startEpisode(row) }
 
     func act(on batch: BatchBuffer, count: Int, actions target: BatchBuffer) {
         if capacity < count {
-            observations.deallocate()
             actions.deallocate()
-            observations = allocateFloats(count * model.encoder.size)
             actions = allocateFloats(count * model.codec.size)
             capacity = count
         }
-        model.encoder.encode(batch, rows: 0..<count, into: observations)
-        normalisation.apply(observations, rows: count)
+        let rows = observations.take(batch, count: count, normalisation)
         for start in stride(from: 0, to: count, by: model.capacity) {
             model.mode(
-                observations + start * model.encoder.size, rows: min(model.capacity, count - start),
+                rows + start * model.encoder.format.rowBytes, rows: min(model.capacity, count - start),
                 actions: actions + start * model.codec.size)
         }
         model.write(actions, rows: count, to: target)
@@ -52,30 +48,49 @@ final class ActorCriticPolicy: Policy {
 }
 
 extension ParameterStore {
-    /// The arrays as PyTorch lays them out: weights as (outputs, inputs).
+    /// The arrays as PyTorch lays them out: weights as (outputs, inputs), those of convolutions as (filters, channels,
+    /// height, width). What follows a convolution has its inputs in the order (height, width, filters).
     var tensors: [NamedTensor] {
         views.map { view in
             let values = self[view]
-            guard view.name.hasSuffix(".weight") else {
-                return NamedTensor(view.name, Tensor(Array(values), shape: view.shape))
-            }
-            let (inputs, outputs) = (view.shape[0], view.shape[1])
-            let transposed = (0..<view.count).map { values[$0 % inputs * outputs + $0 / inputs] }
-            return NamedTensor(view.name, Tensor(transposed, shape: [outputs, inputs]))
+            let places = view.placesInPyTorch
+            var elements = [Float](repeating: 0, count: view.count)
+            for (index, place) in places.enumerated() { elements[place] = values[index] }
+            return NamedTensor(view.name, Tensor(elements, shape: view.shapeInPyTorch))
         }
     }
 
     /// Takes over arrays of the same names.
     func load(_ tensors: [String: Tensor]) throws {
         for view in views {
-            let isWeight = view.name.hasSuffix(".weight")
-            let elements: [Float] = try tensors.required(
-                view.name, shape: isWeight ? view.shape.reversed() : view.shape)
+            let elements: [Float] = try tensors.required(view.name, shape: view.shapeInPyTorch)
             let values = self[view]
-            let (inputs, outputs) = isWeight ? (view.shape[0], view.shape[1]) : (1, 1)
-            for index in 0..<view.count {
-                values[isWeight ? index % inputs * outputs + index / inputs : index] = elements[index]
-            }
+            for (index, place) in view.placesInPyTorch.enumerated() { values[index] = elements[place] }
+        }
+    }
+}
+
+extension ParameterView {
+    private var isWeight: Bool { name.hasSuffix(".weight") }
+
+    /// The shape that PyTorch gives such an array.
+    fileprivate var shapeInPyTorch: [Int] {
+        guard isWeight else { return shape }
+        // A convolution's is (planes, height, width, channels, filters).
+        return shape.count == 5 ? [shape[4], shape[0] * shape[3], shape[1], shape[2]] : shape.reversed()
+    }
+
+    /// Where PyTorch has each of the elements.
+    fileprivate var placesInPyTorch: [Int] {
+        guard isWeight else { return Array(0..<count) }
+        let outputs = shape[shape.count - 1]
+        let inputs = count / outputs
+        return (0..<count).map { index in
+            let (input, output) = index.quotientAndRemainder(dividingBy: outputs)
+            guard shape.count == 5 else { return output * inputs + input }
+            let (pixel, channel) = input.quotientAndRemainder(dividingBy: shape[3])
+            let (plane, place) = pixel.quotientAndRemainder(dividingBy: shape[1] * shape[2])
+            return output * inputs + (plane * shape[3] + channel) * shape[1] * shape[2] + place
         }
     }
 }

@@ -11,7 +11,9 @@ public final class DQN: OffPolicyLearner {
 
     /// What DQN knows, with Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public static let schema: [Hyperparameter] =
-        Hyperparameter.offPolicy(batchSize: 32, learningRate: 1e-4, trainFrequency: 4, network: [64, 64]) + [
+        Hyperparameter.pictures
+        + Hyperparameter.offPolicy(batchSize: 32, learningRate: 1e-4, trainFrequency: 4, network: [64, 64])
+        + [
             .init(
                 "target_update_interval", .integer(1...Int.max), .integer(10_000),
                 "steps, all environments together, after which the target network follows"),
@@ -43,8 +45,8 @@ public final class DQN: OffPolicyLearner {
     private let exploration: LinearExploration
     private let codec: ActionCodec
     private let choices: Int
-    private let update: DQNUpdate
-    private let actingWorkspace: MultiLayerPerceptron.Workspace
+    package let update: DQNUpdate
+    private let actingWorkspace: Network.Workspace
     private let chosen: UnsafeMutablePointer<Int32>
     /// Steps of the batch so far, which is what the target's copies are counted in.
     private var calls = 0
@@ -65,9 +67,10 @@ public final class DQN: OffPolicyLearner {
             initial: h.real("exploration_initial_eps"), final: h.real("exploration_final_eps"),
             fraction: h.real("exploration_fraction"))
         (codec, choices) = try DQN.actions(batch.actionSpace)
-        let collector = try TransitionCollector(batch: batch, h, actionSize: 1)
-        update = DQNUpdate(h, choices: choices, replay: collector.replay, seed: seed)
-        actingWorkspace = MultiLayerPerceptron.Workspace(for: update.network, capacity: batch.count)
+        let input = try NetworkInput(h, observationSpace: batch.observationSpace)
+        let collector = try TransitionCollector(batch: batch, h, actionSize: 1, encoder: input.encoder)
+        update = DQNUpdate(h, input: input, choices: choices, replay: collector.replay, seed: seed)
+        actingWorkspace = Network.Workspace(for: update.network, capacity: batch.count)
         chosen = .allocate(capacity: batch.count)
         chosen.initialize(repeating: 0, count: batch.count)
         super.init(h, collector: collector, update: update, seed: seed, threads: threads)
@@ -106,11 +109,11 @@ public final class DQN: OffPolicyLearner {
         _ h: Hyperparameters, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy {
         let (codec, choices) = try actions(actionSpace)
-        let encoder = try ObservationEncoder(observationSpace)
-        let replay = ReplayBuffer(capacity: 1, observationSize: encoder.size, actionSize: 1)
+        let input = try NetworkInput(h, observationSpace: observationSpace)
+        let replay = ReplayBuffer(capacity: 1, encoder: input.encoder, span: 1, actionSize: 1)
         return policy(
-            DQNUpdate(h, choices: choices, replay: replay, seed: 0), codec, choices: choices, encoder: encoder,
-            normalisation: Normalisation(h, size: encoder.size, environments: 1))
+            DQNUpdate(h, input: input, choices: choices, replay: replay, seed: 0), codec, choices: choices,
+            encoder: input.encoder, normalisation: Normalisation(h, size: input.encoder.size, environments: 1))
     }
 
     // MARK: Acting

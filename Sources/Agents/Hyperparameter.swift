@@ -1,5 +1,6 @@
 import Foundation
 import GymCore
+import NeuralNetwork
 
 /// A setting of an algorithm: its key (rl-baselines3-zoo's), what it may be, and what it is when nothing is said.
 public struct Hyperparameter: Sendable {
@@ -25,6 +26,8 @@ public struct Hyperparameter: Sendable {
         /// Widths of hidden layers: `[64, 64]`, or `dict(pi=[64, 64], vf=[64, 64])` with `qf` in place of `vf` for
         /// off-policy critics.
         case networks
+        /// Filters, kernel and stride of convolutions: `[[32, 8, 4], [64, 4, 2]]`.
+        case convolutions
         /// The same, or `null`.
         case optional(Kind)
 
@@ -43,6 +46,8 @@ public struct Hyperparameter: Sendable {
                 "a number from \(range.lowerBound) to \(range.upperBound), auto, or auto_ before a number to start from"
             case .choice(let names): "one of " + names.joined(separator: ", ")
             case .networks: "the widths of the hidden layers, as [64, 64] or dict(pi=[64, 64], vf=[64, 64])"
+            case .convolutions:
+                "filters, kernel and stride of one to eight convolutions, as [[32, 8, 4], [64, 4, 2]]"
             case .optional(let kind): kind.description + "; or null"
             }
         }
@@ -57,6 +62,7 @@ public struct Hyperparameter: Sendable {
         case schedule(Schedule)
         case text(String)
         case networks(actor: [Int], critic: [Int])
+        case convolutions([ConvolutionSize])
 
         /// As it is written in a preset.
         public var text: String {
@@ -69,6 +75,7 @@ public struct Hyperparameter: Sendable {
             case .text(let text): text
             case .networks(let actor, let critic):
                 actor == critic ? "\(actor)" : "dict(pi=\(actor), vf=\(critic))"
+            case .convolutions(let sizes): "\(sizes.map { [$0.filters, $0.kernel, $0.stride] })"
             }
         }
     }
@@ -124,6 +131,7 @@ extension Hyperparameter.Kind {
                 })
             else { return nil }
             return .networks(actor: actor, critic: critic)
+        case .convolutions: return parseConvolutions(text).map { .convolutions($0) }
         case .optional(let kind):
             return ["null", "None", "none", "~", ""].contains(text) ? Hyperparameter.Value.none : kind.parse(text)
         }
@@ -141,6 +149,19 @@ private func parseWidths(_ text: String) -> [Int]? {
     }
     guard widths.count <= 8, widths.allSatisfy({ $0 != nil && (1...65_536).contains($0!) }) else { return nil }
     return widths.map { $0! }
+}
+
+/// `[[32, 8, 4], [64, 4, 2]]` as sizes; one to eight of them.
+private func parseConvolutions(_ text: String) -> [ConvolutionSize]? {
+    let parts = text.filter { !$0.isWhitespace }.split(separator: "],", omittingEmptySubsequences: false)
+    let lists = parts.enumerated().map { index, part in
+        // The outer brackets belong to the first and the last; the separator took an inner one from all but the last.
+        let opened = index == 0 ? (part.hasPrefix("[[") ? part.dropFirst() : "") : part
+        return index < parts.count - 1 ? opened + "]" : (opened.hasSuffix("]]") ? opened.dropLast() : "")
+    }
+    let sizes = lists.map { parseWidths(String($0)) }
+    guard (1...8).contains(sizes.count), sizes.allSatisfy({ $0?.count == 3 }) else { return nil }
+    return sizes.map { ConvolutionSize(filters: $0![0], kernel: $0![1], stride: $0![2]) }
 }
 
 /// The entries of a Python dictionary as the zoo writes them, `dict(a=1, b=[2, 3])` or `{'a': 1}`, values as text;
@@ -188,6 +209,8 @@ public struct Hyperparameters: Sendable {
     /// What the algorithm knows.
     public let schema: [Hyperparameter]
     private var values: [String: Hyperparameter.Value]
+    /// The keys that were set.
+    private var wereSet: Set<String> = []
 
     /// What every algorithm knows: evaluation during training, with the zoo's defaults.
     static let common: [Hyperparameter] = [
@@ -205,7 +228,7 @@ public struct Hyperparameters: Sendable {
     }
 
     /// Keys of the zoo whose values are dictionaries of further keys.
-    private static let groups = ["policy_kwargs", "normalize", "env_kwargs"]
+    private static let groups = ["policy_kwargs", "features_extractor_kwargs", "normalize", "env_kwargs"]
 
     /// Sets a value from its text.
     ///
@@ -232,6 +255,12 @@ public struct Hyperparameters: Sendable {
                 key: key, description: "\(source): \(key) is '\(text)'; it has to be \(known.kind.description)")
         }
         values[key] = parsed
+        wereSet.insert(key)
+        // As Stable-Baselines3: after the DQN network's 512 units come no others, unless they are asked for.
+        if key == "policy" && !wereSet.contains("net_arch") {
+            let standard = schema.first { $0.key == "net_arch" }?.defaultValue
+            values["net_arch"] = parsed == .text("CnnPolicy") ? .networks(actor: [], critic: []) : standard
+        }
     }
 
     /// The value of a key.
@@ -306,6 +335,12 @@ public struct Hyperparameters: Sendable {
     public func networks(_ key: String) -> (actor: [Int], critic: [Int]) {
         guard case .networks(let actor, let critic) = self[key] else { preconditionFailure("\(key) is no network") }
         return (actor, critic)
+    }
+
+    /// The value of a key that describes convolutions.
+    public func convolutions(_ key: String) -> [ConvolutionSize] {
+        guard case .convolutions(let value) = self[key] else { preconditionFailure("\(key) is no convolutions") }
+        return value
     }
 
     /// Every key with its value as text, in the schema's order.

@@ -11,8 +11,9 @@ public final class PPO: Learner {
     // MARK: Hyperparameters
 
     /// What PPO knows, with Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
-    public static let schema: [Hyperparameter] = [
-        .init("policy", .choice(["MlpPolicy"]), .text("MlpPolicy"), "fully connected networks"),
+    public static let schema: [Hyperparameter] = Hyperparameter.pictures + others
+
+    private static let others: [Hyperparameter] = [
         .init("n_timesteps", .integer(1...Int.max), .integer(1_000_000), "steps of the run, all environments together"),
         .init("n_envs", .integer(1...65_536), .integer(1), "environments stepped together"),
         .init("n_steps", .integer(1...1_000_000), .integer(2048), "steps of each environment in a rollout"),
@@ -84,7 +85,7 @@ public final class PPO: Learner {
     private var hasStarted = false
     /// Truncated episodes of this rollout: the row they ended in, and their last observations.
     private var truncations: [Int] = []
-    private var lastObservations: UnsafeMutablePointer<Float>
+    private var lastObservations: UnsafeMutableRawPointer
     private var lastValues: UnsafeMutablePointer<Float>
     private var lastCapacity = 16
 
@@ -127,7 +128,7 @@ public final class PPO: Learner {
             h, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, environments: batch.count,
             capacity: batchSize, generator: &generator)
         rollout = RolloutBuffer(
-            steps: stepsEach, environments: batch.count, observationSize: model.encoder.size,
+            steps: stepsEach, environments: batch.count, observations: model.encoder.format,
             actionSize: model.codec.size)
         permutations = .allocate(capacity: epochs * rows)
         permutations.initialize(repeating: 0, count: epochs * rows)
@@ -145,7 +146,7 @@ public final class PPO: Learner {
         actionGenerator = RandomStream.actions.generator(seed: seed)
         minibatchGenerator = RandomStream.minibatches.generator(seed: seed)
         noiseGenerator = RandomStream.exploration.generator(seed: seed)
-        lastObservations = allocateFloats(lastCapacity * model.encoder.size)
+        lastObservations = allocateRows(model.encoder.format, count: lastCapacity)
         lastValues = allocateFloats(lastCapacity)
     }
 
@@ -162,12 +163,14 @@ public final class PPO: Learner {
         generator: inout NumPyGenerator
     ) throws -> (ActorCritic, Normalisation) {
         let (actor, critic) = h.networks("net_arch")
+        let usesNoise = h.bool("use_sde")
         let model = try ActorCritic(
-            observationSpace: observationSpace, actionSpace: actionSpace,
+            input: NetworkInput(h, observationSpace: observationSpace, needsFloats: usesNoise),
+            actionSpace: actionSpace,
             architecture: .init(
                 actor: actor, critic: critic, activation: Activation(rawValue: h.text("activation_fn"))!,
                 isOrthogonal: h.bool("ortho_init"), logDeviation: Float(h.real("log_std_init")),
-                usesStateDependentNoise: h.bool("use_sde")),
+                usesStateDependentNoise: usesNoise),
             environments: environments, capacity: capacity, generator: &generator)
         let normalises = h.bool("normalize")
         let normalisation = Normalisation(
@@ -205,14 +208,15 @@ public final class PPO: Learner {
     /// Fills the rollout with steps of the current policy.
     private func collect() throws {
         let count = batch.count
-        let size = model.encoder.size
+        let rowBytes = model.encoder.format.rowBytes
         if !hasStarted {
             hasStarted = true
             try batch.startEpisodes(seeds: RandomStream.episodeSeeds(seed: seed, steps: steps, count: count))
-            try observe(into: rollout.observations)
+            try observe(into: rollout.observations) { _ in nil }
         } else {
             // The observations that the last rollout ended with are the first of this one.
-            rollout.observations.update(from: rollout.observations + rollout.rows * size, count: count * size)
+            rollout.observations.copyMemory(
+                from: rollout.observations + rollout.rows * rowBytes, byteCount: count * rowBytes)
         }
         truncations.removeAll(keepingCapacity: true)
         model.resetNoise(environments: count, generator: &noiseGenerator)
@@ -223,7 +227,7 @@ public final class PPO: Learner {
             let row = step * count
             let actions = rollout.actions + row * rollout.actionSize
             model.act(
-                rollout.observations + row * size, rows: count, generator: &actionGenerator, actions: actions,
+                rollout.observations + row * rowBytes, rows: count, generator: &actionGenerator, actions: actions,
                 logProbabilities: rollout.logProbabilities + row)
             // The rollout keeps the action as drawn: log π(a|s) is that of the unclipped one. Only the environment
             // gets it clipped.
@@ -231,19 +235,30 @@ public final class PPO: Learner {
             try batch.sendActions()
             try batch.receiveResults()
             steps += count
-            try observe(into: rollout.observations + (row + count) * size)
+            let results = batch.results
+            try observe(into: rollout.observations + (row + count) * rowBytes) { index in
+                results.terminated[index] != 0 || results.truncated[index] != 0
+                    ? nil : UnsafeRawPointer(rollout.observations + (row + index) * rowBytes)
+            }
             record(row: row)
         }
     }
 
     /// Takes in the observations that the environments stand at.
-    private func observe(into observations: UnsafeMutablePointer<Float>) throws {
-        model.encoder.encode(batch.results.observation, rows: 0..<batch.count, into: observations)
-        for index in 0..<batch.count * model.encoder.size where !observations[index].isFinite {
+    ///
+    /// - Parameter previous: an environment's row of the step before, `nil` where an episode starts.
+    private func observe(
+        into observations: UnsafeMutableRawPointer, after previous: (Int) -> UnsafeRawPointer?
+    ) throws {
+        model.encoder.encode(
+            batch.results.observation, rows: 0..<batch.count, into: observations, after: previous)
+        guard model.encoder.format.element == .float32 else { return }
+        let floats = observations.assumingMemoryBound(to: Float.self)
+        for index in 0..<batch.count * model.encoder.size where !floats[index].isFinite {
             throw NotFiniteError(term: "an observation", step: steps)
         }
-        normalisation.update(observations, rows: batch.count)
-        normalisation.apply(observations, rows: batch.count)
+        normalisation.update(floats, rows: batch.count)
+        normalisation.apply(floats, rows: batch.count)
     }
 
     /// Takes in the rewards and ends of a step.
@@ -261,9 +276,14 @@ public final class PPO: Learner {
             // on. What it would have brought is the value of its own last observation, not of the next episode's first.
             if truncated && !terminated {
                 if truncations.count == lastCapacity { growTruncations() }
-                let last = lastObservations + truncations.count * model.encoder.size
-                model.encoder.encode(results.finalObservation, rows: index..<index + 1, into: last)
-                normalisation.apply(last, rows: 1)
+                let rowBytes = model.encoder.format.rowBytes
+                let last = lastObservations + truncations.count * rowBytes
+                model.encoder.encode(results.finalObservation, rows: index..<index + 1, into: last) { _ in
+                    UnsafeRawPointer(rollout.observations + (row + index) * rowBytes)
+                }
+                if model.encoder.format.element == .float32 {
+                    normalisation.apply(last.assumingMemoryBound(to: Float.self), rows: 1)
+                }
                 truncations.append(row + index)
             }
         }
@@ -273,9 +293,9 @@ public final class PPO: Learner {
     }
 
     private func growTruncations() {
-        let size = model.encoder.size
-        let larger = allocateFloats(2 * lastCapacity * size)
-        larger.update(from: lastObservations, count: lastCapacity * size)
+        let format = model.encoder.format
+        let larger = allocateRows(format, count: 2 * lastCapacity)
+        larger.copyMemory(from: lastObservations, byteCount: lastCapacity * format.rowBytes)
         lastObservations.deallocate()
         lastObservations = larger
         lastValues.deallocate()
@@ -334,8 +354,8 @@ public final class PPO: Learner {
 
 extension PPO {
     /// The observations that the environments stand at, which the next rollout starts from.
-    private var latestObservations: UnsafeMutablePointer<Float> {
-        rollout.observations + rollout.rows * model.encoder.size
+    private var latestObservations: UnsafeMutableRawPointer {
+        rollout.observations + rollout.rows * rollout.format.rowBytes
     }
 
     /// Writes everything that the run needs to go on exactly, but for the environments' own state. The rollout itself
@@ -350,7 +370,7 @@ extension PPO {
         criticUpdate.save(to: &writer)
         normalisation.save(to: &writer)
         episodes.save(to: &writer)
-        writer.write(latestObservations, count: batch.count * model.encoder.size)
+        writer.write(rows: latestObservations, count: batch.count, rollout.format)
     }
 
     /// Goes on where the run stood that wrote this.
@@ -370,7 +390,7 @@ extension PPO {
         try criticUpdate.restore(from: &reader)
         try normalisation.restore(from: &reader)
         try episodes.restore(from: &reader)
-        try reader.read(into: latestObservations, count: batch.count * model.encoder.size)
+        try reader.read(rows: latestObservations, count: batch.count, rollout.format)
     }
 
     /// Has the next iteration start new episodes.
@@ -409,6 +429,15 @@ package struct Minibatches {
             start: order + epoch * rollout.rows + start, count: min(size, rollout.rows - start))
     }
 
+    /// Copies the given rows' observations side by side.
+    func gatherObservations(_ rows: UnsafeBufferPointer<Int32>, into target: UnsafeMutableRawPointer) {
+        let rowBytes = rollout.format.rowBytes
+        for (position, row) in rows.enumerated() {
+            (target + position * rowBytes).copyMemory(
+                from: rollout.observations + Int(row) * rowBytes, byteCount: rowBytes)
+        }
+    }
+
     /// Copies the given rows of an array side by side.
     func gather(
         _ rows: UnsafeBufferPointer<Int32>, of source: UnsafeMutablePointer<Float>, width: Int,
@@ -438,7 +467,7 @@ final class ActorUpdate: PairedModel {
     private var learningRate = 0.0
     private var epsilon: Float = .infinity
 
-    private let observations: UnsafeMutablePointer<Float>
+    private let observations: UnsafeMutableRawPointer
     private let actions: UnsafeMutablePointer<Float>
     private let oldLogProbabilities: UnsafeMutablePointer<Float>
     private let advantages: UnsafeMutablePointer<Float>
@@ -465,7 +494,7 @@ final class ActorUpdate: PairedModel {
         self.divergenceWeight = divergenceWeight
         self.targetDivergence = targetDivergence
         self.adam = adam
-        observations = allocateFloats(minibatches.size * model.encoder.size)
+        observations = allocateRows(model.encoder.format, count: minibatches.size)
         actions = allocateFloats(minibatches.size * model.codec.size)
         oldLogProbabilities = allocateFloats(minibatches.size)
         advantages = allocateFloats(minibatches.size)
@@ -475,9 +504,10 @@ final class ActorUpdate: PairedModel {
     }
 
     deinit {
-        for memory in [
-            observations, actions, oldLogProbabilities, advantages, logProbabilities, entropies, slopes,
-        ] { memory.deallocate() }
+        observations.deallocate()
+        for memory in [actions, oldLogProbabilities, advantages, logProbabilities, entropies, slopes] {
+            memory.deallocate()
+        }
     }
 
     func begin(learningRate: Double, progressRemaining: Double) {
@@ -491,7 +521,7 @@ final class ActorUpdate: PairedModel {
         let rows = minibatches.rows(index)
         let count = rows.count
         let rollout = minibatches.rollout
-        minibatches.gather(rows, of: rollout.observations, width: rollout.observationSize, into: observations)
+        minibatches.gatherObservations(rows, into: observations)
         minibatches.gather(rows, of: rollout.actions, width: rollout.actionSize, into: actions)
         minibatches.gather(rows, of: rollout.logProbabilities, width: 1, into: oldLogProbabilities)
         minibatches.gather(rows, of: rollout.advantages, width: 1, into: advantages)
@@ -591,7 +621,7 @@ final class CriticUpdate: PairedModel {
     private var learningRate = 0.0
     private var epsilon: Float?
 
-    private let observations: UnsafeMutablePointer<Float>
+    private let observations: UnsafeMutableRawPointer
     private let returns: UnsafeMutablePointer<Float>
     private let oldValues: UnsafeMutablePointer<Float>
 
@@ -607,13 +637,14 @@ final class CriticUpdate: PairedModel {
         self.clipRange = clipRange
         self.weight = weight
         self.adam = adam
-        observations = allocateFloats(minibatches.size * model.encoder.size)
+        observations = allocateRows(model.encoder.format, count: minibatches.size)
         returns = allocateFloats(minibatches.size)
         oldValues = allocateFloats(minibatches.size)
     }
 
     deinit {
-        for memory in [observations, returns, oldValues] { memory.deallocate() }
+        observations.deallocate()
+        for memory in [returns, oldValues] { memory.deallocate() }
     }
 
     func begin(learningRate: Double, progressRemaining: Double) {
@@ -626,7 +657,7 @@ final class CriticUpdate: PairedModel {
         let rows = minibatches.rows(index)
         let count = rows.count
         let rollout = minibatches.rollout
-        minibatches.gather(rows, of: rollout.observations, width: rollout.observationSize, into: observations)
+        minibatches.gatherObservations(rows, into: observations)
         minibatches.gather(rows, of: rollout.returns, width: 1, into: returns)
         minibatches.gather(rows, of: rollout.values, width: 1, into: oldValues)
         let workspace = model.criticWorkspace

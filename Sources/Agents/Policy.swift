@@ -4,6 +4,8 @@ import GymCore
 public protocol Policy: AnyObject {
     /// Writes the greedy action of each environment for the observations in `results` into `actions`.
     func act(on observations: BatchBuffer, count: Int, actions: BatchBuffer)
+    /// The next observation of an environment is its episode's first: what a policy remembers of the last one goes.
+    func startEpisode(_ row: Int)
     /// Every array that makes up the policy, normalisation included.
     var tensors: [NamedTensor] { get }
     /// Takes over arrays that ``tensors`` gave.
@@ -66,13 +68,15 @@ public func evaluate(_ policy: any Policy, on batch: any EnvironmentBatch, seed:
     var returns = [Double?](repeating: nil, count: batch.count)
     var lengths = [Int](repeating: 0, count: batch.count)
     try batch.startEpisodes(seeds: (0..<batch.count).map { seed &+ UInt64($0) })
+    for index in 0..<batch.count { policy.startEpisode(index) }
     while returns.contains(where: { $0 == nil }) {
         policy.act(on: batch.results.observation, count: batch.count, actions: batch.actions)
         try batch.sendActions()
         try batch.receiveResults()
         let results = batch.results
-        for index in returns.indices where returns[index] == nil {
-            if results.terminated[index] != 0 || results.truncated[index] != 0 {
+        for index in returns.indices where results.terminated[index] != 0 || results.truncated[index] != 0 {
+            policy.startEpisode(index)
+            if returns[index] == nil {
                 returns[index] = results.episodeReturns[index]
                 lengths[index] = Int(results.episodeLengths[index])
             }

@@ -8,15 +8,15 @@ public final class RolloutBuffer: @unchecked Sendable {
     public let steps: Int
     /// The number of environments.
     public let environments: Int
-    /// Numbers of an observation.
-    public let observationSize: Int
+    /// How observations lie.
+    public let format: InputFormat
     /// Four-byte numbers of an action.
     public let actionSize: Int
     /// steps · environments.
     public var rows: Int { steps * environments }
 
     /// One step more than the rest: the last rows are the observations that the rollout ended with.
-    public let observations: UnsafeMutablePointer<Float>
+    public let observations: UnsafeMutableRawPointer
     /// As the policy drew them, before any clipping: the ratio of probabilities needs those.
     public let actions: UnsafeMutablePointer<Float>
     /// log π_old(a|s).
@@ -33,13 +33,13 @@ public final class RolloutBuffer: @unchecked Sendable {
     public let returns: UnsafeMutablePointer<Float>
 
     /// An empty rollout of the given size.
-    public init(steps: Int, environments: Int, observationSize: Int, actionSize: Int) {
+    public init(steps: Int, environments: Int, observations format: InputFormat, actionSize: Int) {
         self.steps = steps
         self.environments = environments
-        self.observationSize = observationSize
+        self.format = format
         self.actionSize = actionSize
         let rows = steps * environments
-        observations = allocateFloats((rows + environments) * observationSize)
+        observations = allocateRows(format, count: rows + environments)
         actions = allocateFloats(rows * actionSize)
         logProbabilities = allocateFloats(rows)
         rewards = allocateFloats(rows)
@@ -51,7 +51,8 @@ public final class RolloutBuffer: @unchecked Sendable {
     }
 
     deinit {
-        for memory in [observations, actions, logProbabilities, rewards, values, advantages, returns] {
+        observations.deallocate()
+        for memory in [actions, logProbabilities, rewards, values, advantages, returns] {
             memory.deallocate()
         }
         ended.deallocate()

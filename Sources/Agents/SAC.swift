@@ -12,7 +12,8 @@ public final class SAC: ActorCriticLearner {
 
     /// What SAC knows, with Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public static let schema: [Hyperparameter] =
-        Hyperparameter.offPolicy(batchSize: 256, learningRate: 3e-4, trainFrequency: 1, network: [256, 256])
+        [Hyperparameter.rowsPolicy]
+        + Hyperparameter.offPolicy(batchSize: 256, learningRate: 3e-4, trainFrequency: 1, network: [256, 256])
         + Hyperparameter.explorationNoise(nil) + [
             .init("tau", .real(0...1), .real(0.005), "how far the targets follow with each update"),
             .init(

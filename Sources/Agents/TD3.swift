@@ -9,7 +9,8 @@ public final class TD3: ActorCriticLearner {
     /// What TD3 knows, with Stable-Baselines3's defaults under rl-baselines3-zoo's keys, but for the exploration noise,
     /// which is Stable-Baselines3's to be given and here the paper's.
     public static let schema: [Hyperparameter] =
-        Hyperparameter.offPolicy(batchSize: 256, learningRate: 1e-3, trainFrequency: 1, network: [400, 300])
+        [Hyperparameter.rowsPolicy]
+        + Hyperparameter.offPolicy(batchSize: 256, learningRate: 1e-3, trainFrequency: 1, network: [400, 300])
         + Hyperparameter.explorationNoise(.normal) + [
             .init("tau", .real(0...1), .real(0.005), "how far the targets follow each time"),
             .init(

@@ -169,3 +169,18 @@ void vector_kernels_adam(
     DISPATCH(adam);
 #undef ARGUMENTS
 }
+
+void vector_kernels_sparse_product(
+    ptrdiff_t count, const int *indices, const float *values, const float *weights, ptrdiff_t n, const float *bias,
+    float *out) {
+#define ARGUMENTS (count, indices, values, weights, n, bias, out)
+    DISPATCH(sparse_product);
+#undef ARGUMENTS
+}
+
+void vector_kernels_sparse_outer(
+    ptrdiff_t count, const int *indices, const float *values, const float *delta, ptrdiff_t n, float *gradient) {
+#define ARGUMENTS (count, indices, values, delta, n, gradient)
+    DISPATCH(sparse_outer);
+#undef ARGUMENTS
+}

@@ -9,6 +9,7 @@ package final class MatrixProductList: @unchecked Sendable {
         let a: UnsafeMutablePointer<Float>
         let b: UnsafeMutablePointer<Float>
         let c: UnsafeMutablePointer<Float>
+        let times: Int
     }
 
     private var products: [Product] = []
@@ -22,13 +23,13 @@ package final class MatrixProductList: @unchecked Sendable {
         }
     }
 
-    private func add(m: Int, n: Int, k: Int, transposedA: Bool = false) {
+    private func add(m: Int, n: Int, k: Int, transposedA: Bool = false, times: Int = 1) {
         if m == 0 || n == 0 || k == 0 { return }
         let (a, b, c) = (allocateFloats(m * k), allocateFloats(k * n), allocateFloats(m * n))
         // Numbers as in a network: zeros would be no slower, denormals would be.
         for index in 0..<m * k { a[index] = Float(index % 17) / 16 - 0.5 }
         for index in 0..<k * n { b[index] = Float(index % 13) / 12 - 0.5 }
-        products.append(Product(m: m, n: n, k: k, transposedA: transposedA, a: a, b: b, c: c))
+        products.append(Product(m: m, n: n, k: k, transposedA: transposedA, a: a, b: b, c: c, times: times))
     }
 
     /// Adds those of a pass forward.
@@ -54,12 +55,33 @@ package final class MatrixProductList: @unchecked Sendable {
         }
     }
 
+    /// Adds those of a pass forward, convolutions included.
+    package func addForward(_ network: Network, rows: Int) {
+        for layer in network.convolutions {
+            add(m: layer.positions, n: layer.size.filters, k: layer.patch, times: rows)
+        }
+        addForward(network.dense, rows: rows)
+    }
+
+    /// Adds those of a pass back to the parameters, convolutions included.
+    package func addBackward(_ network: Network, rows: Int) {
+        let layers = network.convolutions
+        addBackward(
+            network.dense, rows: rows, gradient: true, inputColumns: layers.last?.output.count ?? 0)
+        for (index, layer) in layers.enumerated() {
+            add(m: layer.patch, n: layer.size.filters, k: layer.positions, transposedA: true, times: rows)
+            if index > 0 { add(m: layer.positions, n: layer.patch, k: layer.size.filters, times: rows) }
+        }
+    }
+
     /// Computes them all, once.
     package func run() {
         for product in products {
-            matrixProduct(
-                m: product.m, n: product.n, k: product.k, product.a, transposedA: product.transposedA, product.b,
-                into: product.c)
+            for _ in 0..<product.times {
+                matrixProduct(
+                    m: product.m, n: product.n, k: product.k, product.a, transposedA: product.transposedA, product.b,
+                    into: product.c)
+            }
         }
     }
 }

@@ -61,8 +61,8 @@ public struct MultiLayerPerceptron: Sendable {
     ///   - layout: where the parameters are reserved.
     /// - Precondition: there are at least two sizes, all positive.
     public init(
-        _ name: String, sizes: [Int], activation: Activation, outputActivation: Activation = .identity,
-        layout: inout ParameterLayout
+        _ name: String, sizes: [Int], activation: Activation, firstActivation: Activation? = nil,
+        outputActivation: Activation = .identity, layout: inout ParameterLayout
     ) {
         precondition(
             sizes.count >= 2 && sizes.allSatisfy { $0 > 0 }, "a network's sizes are positive: \(sizes)")
@@ -71,7 +71,8 @@ public struct MultiLayerPerceptron: Sendable {
             layers.append(
                 Layer(
                     inputs: sizes[index], outputs: sizes[index + 1],
-                    activation: index == sizes.count - 2 ? outputActivation : activation,
+                    activation: index == sizes.count - 2
+                        ? outputActivation : index == 0 ? firstActivation ?? activation : activation,
                     weight: layout.add("\(name).\(index).weight", shape: [sizes[index], sizes[index + 1]]),
                     bias: layout.add("\(name).\(index).bias", shape: [sizes[index + 1]])))
         }
@@ -121,15 +122,30 @@ public struct MultiLayerPerceptron: Sendable {
     public func forward(
         _ parameters: UnsafePointer<Float>, _ input: UnsafePointer<Float>, rows: Int, _ workspace: Workspace
     ) -> UnsafeMutablePointer<Float> {
+        forward(parameters, .dense(input), rows: rows, workspace)
+    }
+
+    /// As ``forward(_:_:rows:_:)``, of rows that may be sparse.
+    @discardableResult
+    func forward(
+        _ parameters: UnsafePointer<Float>, _ input: InputRows, rows: Int, _ workspace: Workspace
+    ) -> UnsafeMutablePointer<Float> {
         precondition(rows <= workspace.capacity, "\(rows) rows in a workspace for \(workspace.capacity)")
-        var x = input
+        var input = input
         for (index, layer) in layers.enumerated() {
             let y = workspace.activations[index]
-            matrixProduct(
-                m: rows, n: layer.outputs, k: layer.inputs, x, parameters + layer.weight.offset,
-                bias: parameters + layer.bias.offset, into: y)
+            switch input {
+            case .dense(let x):
+                matrixProduct(
+                    m: rows, n: layer.outputs, k: layer.inputs, x, parameters + layer.weight.offset,
+                    bias: parameters + layer.bias.offset, into: y)
+            case .sparse(let x):
+                x.product(
+                    parameters + layer.weight.offset, bias: parameters + layer.bias.offset, rows: rows,
+                    outputs: layer.outputs, into: y)
+            }
             layer.activation.forward(y, count: rows * layer.outputs)
-            x = UnsafePointer(y)
+            input = .dense(UnsafePointer(y))
         }
         return workspace.output
     }
@@ -148,16 +164,34 @@ public struct MultiLayerPerceptron: Sendable {
         gradient: UnsafeMutablePointer<Float>?, inputGradient: UnsafeMutablePointer<Float>? = nil,
         inputColumns: Range<Int>? = nil, latentGradient: UnsafePointer<Float>? = nil, accumulate: Bool = false
     ) {
+        backward(
+            parameters, .dense(input), rows: rows, workspace, gradient: gradient, inputGradient: inputGradient,
+            inputColumns: inputColumns, accumulate: accumulate)
+    }
+
+    /// As ``backward(_:_:rows:_:gradient:inputGradient:inputColumns:accumulate:)``, of rows that may be sparse.
+    func backward(
+        _ parameters: UnsafePointer<Float>, _ input: InputRows, rows: Int, _ workspace: Workspace,
+        gradient: UnsafeMutablePointer<Float>?, inputGradient: UnsafeMutablePointer<Float>? = nil,
+        inputColumns: Range<Int>? = nil, accumulate: Bool = false
+    ) {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             let layer = layers[index]
-            let x = index == 0 ? input : UnsafePointer(workspace.activations[index - 1])
+            let x = index == 0 ? input : .dense(UnsafePointer(workspace.activations[index - 1]))
             let delta = workspace.gradients[index]
             layer.activation.backward(
                 delta, values: workspace.activations[index], count: rows * layer.outputs)
             if let gradient {
-                weightGradient(
-                    layer, x, delta, rows: rows, into: gradient + layer.weight.offset, accumulate,
-                    workspace.scratch)
+                switch x {
+                case .dense(let x):
+                    weightGradient(
+                        layer, x, delta, rows: rows, into: gradient + layer.weight.offset, accumulate,
+                        workspace.scratch)
+                case .sparse(let x):
+                    x.weightGradient(
+                        delta, rows: rows, outputs: layer.outputs, into: gradient + layer.weight.offset,
+                        accumulate: accumulate)
+                }
                 vector_kernels_column_sums(
                     rows, layer.outputs, delta, gradient + layer.bias.offset, accumulate ? 1 : 0)
             }

@@ -85,6 +85,7 @@ struct RecordCommand: ParsableCommand {
         var returns: [Double] = []
         for episode in 0..<episodes {
             try batch.reset(seeds: [seed &+ UInt64(episode)])
+            policy.startEpisode(0)
             try shoot()
             var sum = 0.0
             for _ in 0..<maxSteps {

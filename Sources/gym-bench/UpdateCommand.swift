@@ -48,6 +48,28 @@ struct UpdateCommand: ParsableCommand {
         let observation: Int
         /// Choices, or dimensions.
         let actions: Int
+        /// Whether observations are the DQN paper's pictures, 84 × 84 × 4 bytes, and `hidden` what follows its
+        /// convolutions.
+        var isPicture = false
+
+        /// The DQN network's case.
+        static func pictures(batch: Int) -> Sizes {
+            Sizes(hidden: [512], batch: batch, observation: 84 * 84 * 4, actions: 6, isPicture: true)
+        }
+
+        var space: Space {
+            isPicture
+                ? .box(Box(low: UInt8(0), high: 255, shape: [84, 84, 4]))
+                : .box(Box(low: Float(-10), high: Float(10), shape: [observation]))
+        }
+
+        var name: String { (isPicture ? "cnn-" : "") + hidden.map(String.init).joined(separator: "x") }
+
+        var settings: [(String, String)] {
+            [("batch_size", "\(batch)")]
+                + (isPicture
+                    ? [("policy", "CnnPolicy"), ("features_dim", "\(hidden[0])")] : [("net_arch", "\(hidden)")])
+        }
     }
 
     func run() throws {
@@ -56,6 +78,7 @@ struct UpdateCommand: ParsableCommand {
         let cases: [(String, Sizes, (Sizes) throws -> (update: () -> Void, products: () -> Void))] = [
             ("dqn", Sizes(hidden: [256, 256], batch: 64, observation: 4, actions: 2), dqn),
             ("dqn", Sizes(hidden: [256, 256], batch: 128, observation: 8, actions: 4), dqn),
+            ("dqn", .pictures(batch: 32), dqn),
             ("td3", walker([400, 300], 256), td3), ("sac", pendulum, sac), ("sac", walker([256, 256], 256), sac),
             ("sac", walker([400, 300], 256), sac),
         ]
@@ -63,6 +86,7 @@ struct UpdateCommand: ParsableCommand {
         var rows: [Row] = []
         for sizes in [
             Sizes(hidden: [64, 64], batch: 256, observation: 4, actions: 2), walker([64, 64], 64),
+            .pictures(batch: 256),
         ] { rows.append(report(try ppo(sizes), "ppo", sizes)) }
         for (name, sizes, make) in cases {
             let (update, products) = try make(sizes)
@@ -73,7 +97,7 @@ struct UpdateCommand: ParsableCommand {
 
     private func report(_ times: (update: Double, products: Double), _ name: String, _ sizes: Sizes) -> Row {
         let row = Row(
-            algorithm: name, network: sizes.hidden.map(String.init).joined(separator: "x"), batch: sizes.batch,
+            algorithm: name, network: sizes.name, batch: sizes.batch,
             updateMs: times.update, matrixProductMs: times.products, share: times.products / times.update)
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(1, width - text.count))
@@ -109,8 +133,7 @@ struct UpdateCommand: ParsableCommand {
 
     private func hyperparameters(_ schema: [Hyperparameter], _ sizes: Sizes) throws -> Hyperparameters {
         var h = Hyperparameters(schema)
-        try h.set("batch_size", "\(sizes.batch)", source: "bench")
-        try h.set("net_arch", "\(sizes.hidden)", source: "bench")
+        for (key, value) in sizes.settings { try h.set(key, value, source: "bench") }
         return h
     }
 
@@ -149,8 +172,20 @@ struct UpdateCommand: ParsableCommand {
     private func runner(_ operations: Double) -> HalfRunner { HalfRunner(threads: threads, operations: operations) }
 
     private func dqn(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
-        let h = try hyperparameters(DQN.schema, sizes)
-        let update = DQNUpdate(h, choices: sizes.actions, replay: replay(sizes, choices: sizes.actions), seed: 0)
+        var h = try hyperparameters(DQN.schema, sizes)
+        let update: DQNUpdate
+        if sizes.isPicture {
+            // A run that only collects: its replay buffer keeps frames.
+            try h.set("buffer_size", "1000", source: "bench")
+            try h.set("learning_starts", "1000000", source: "bench")
+            let learner = try DQN(batch: RandomBatch(sizes.space, choices: sizes.actions), hyperparameters: h, seed: 0)
+            _ = try learner.iterate()
+            update = learner.update
+        } else {
+            update = DQNUpdate(
+                h, input: try NetworkInput(h, observationSpace: sizes.space), choices: sizes.actions,
+                replay: replay(sizes, choices: sizes.actions), seed: 0)
+        }
         update.begin(
             learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
         let operations = update.operations * Double(UpdateCommand.together)
@@ -160,7 +195,7 @@ struct UpdateCommand: ParsableCommand {
             { runner.run(update, stages: UpdateCommand.together * DQNUpdate.stages) },
             products(sizes, operations: operations) { list, rows in
                 for _ in 0..<2 { list.addForward(network, rows: rows) }
-                list.addBackward(network, rows: rows, gradient: true)
+                list.addBackward(network, rows: rows)
             }
         )
     }
@@ -217,30 +252,30 @@ struct UpdateCommand: ParsableCommand {
 
     /// Milliseconds of a minibatch, from the difference between many epochs and few over the same rollout.
     private func ppo(_ sizes: Sizes) throws -> (update: Double, products: Double) {
-        let minibatches = 16
+        let minibatches = sizes.isPicture ? 2 : 16
         func seconds(epochs: Int) throws -> Double {
             var h = Hyperparameters(PPO.schema)
-            let settings = [
-                ("n_steps", "\(sizes.batch * minibatches)"), ("batch_size", "\(sizes.batch)"),
-                ("n_epochs", "\(epochs)"), ("net_arch", "\(sizes.hidden)"),
-            ]
+            let settings = [("n_steps", "\(sizes.batch * minibatches)"), ("n_epochs", "\(epochs)")] + sizes.settings
             for (key, value) in settings { try h.set(key, value, source: "bench") }
-            let learner = try PPO(batch: RandomBatch(sizes.observation), hyperparameters: h, seed: 0, threads: threads)
+            let learner = try PPO(
+                batch: RandomBatch(sizes.space, choices: sizes.actions), hyperparameters: h, seed: 0, threads: threads)
             _ = try learner.iterate()
-            return median(try (0..<5).map { _ in try gym_bench.seconds { _ = try learner.iterate() } })
+            return median(
+                try (0..<(sizes.isPicture ? 1 : 5)).map { _ in try gym_bench.seconds { _ = try learner.iterate() } })
         }
-        let (few, many) = (2, 22)
+        let (few, many) = sizes.isPicture ? (1, 3) : (2, 22)
         let update = try (seconds(epochs: many) - seconds(epochs: few)) / Double((many - few) * minibatches) * 1e3
+        let input = try NetworkInput(hyperparameters(PPO.schema, sizes), observationSpace: sizes.space)
         var layout = ParameterLayout()
         let networks = [sizes.actions, 1].map {
-            MultiLayerPerceptron(
-                "net", sizes: [sizes.observation] + sizes.hidden + [$0], activation: .tanh, layout: &layout)
+            input.network(
+                "net", hidden: sizes.isPicture ? [] : sizes.hidden, outputs: $0, activation: .tanh, layout: &layout)
         }
         // One thread has the actor, the other the critic.
         let lists = networks.map { network in
             let list = MatrixProductList()
             list.addForward(network, rows: sizes.batch)
-            list.addBackward(network, rows: sizes.batch, gradient: true)
+            list.addBackward(network, rows: sizes.batch)
             return list
         }
         let each = lists.map { list in
@@ -264,13 +299,14 @@ private func halved(_ pair: @escaping () -> Void) -> () -> Void {
 private final class RandomBatch: EnvironmentBatch {
     let count = 1
     let observationSpace: Space
-    let actionSpace = Space.discrete(count: 4)
+    let actionSpace: Space
     let actions: BatchBuffer
     let results: StepBuffers
     private var generator = NumPyGenerator(seed: 1)
 
-    init(_ observation: Int) {
-        observationSpace = .box(Box(low: Float(-10), high: Float(10), shape: [observation]))
+    init(_ observationSpace: Space, choices: Int) {
+        self.observationSpace = observationSpace
+        actionSpace = .discrete(count: choices)
         actions = BatchBuffer(space: actionSpace, count: 1)
         results = StepBuffers(observationSpace: observationSpace, count: 1)
     }
@@ -279,8 +315,14 @@ private final class RandomBatch: EnvironmentBatch {
     func sendActions() throws {}
 
     func receiveResults() throws {
-        let observation = results.observation.elements(as: Float.self)
-        for index in observation.indices { observation[index] = Float(generator.uniform(-1, 1)) }
+        let column = results.observation.columns[0]
+        if case .box(let box) = observationSpace, box.dtype == .uint8 {
+            let words = column.base!.assumingMemoryBound(to: UInt64.self)
+            for index in 0..<column.rowBytes / 8 { words[index] = generator.next() }
+        } else {
+            let observation = results.observation.elements(as: Float.self)
+            for index in observation.indices { observation[index] = Float(generator.uniform(-1, 1)) }
+        }
         results.rewards[0] = generator.random()
         results.truncated[0] = 0
     }

@@ -22,6 +22,21 @@ import Testing
                 ("net_arch", "[16]"),
             ]
         ),
+        (
+            .ppo, "PongDifference-v1",
+            [
+                ("policy", "CnnPolicy"), ("cnn_arch", "[[4, 8, 8]]"), ("features_dim", "8"), ("frame_stack", "2"),
+                ("n_envs", "2"), ("n_steps", "32"), ("n_epochs", "2"),
+            ]
+        ),
+        (
+            .dqn, "PongDifference-v1",
+            [
+                ("policy", "CnnPolicy"), ("cnn_arch", "[[4, 8, 8]]"), ("features_dim", "8"), ("frame_stack", "3"),
+                ("n_envs", "2"), ("n_steps", "2"), ("learning_starts", "200"), ("buffer_size", "700"),
+                ("train_freq", "16"), ("prioritized_replay", "true"),
+            ]
+        ),
         (.sac, "Pendulum-v1", [("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]")]),
         (
             .sac, "Pendulum-v1",

@@ -148,7 +148,8 @@ private struct StateDependentReference: Decodable {
                 ("double", "\(reference.double!)"), ("dueling", "\(reference.dueling!)"), ("max_grad_norm", "0.5"),
                 ("prioritized_replay", "\(reference.prioritised!)"),
             ])
-        let update = DQNUpdate(h, choices: 3, replay: replay(reference), seed: shape.seed)
+        let input = try NetworkInput(floatsOf: .box(Box(low: Float(-1), high: 1, shape: [shape.observation])))
+        let update = DQNUpdate(h, input: input, choices: 3, replay: replay(reference), seed: shape.seed)
         try set([update.store, update.target], reference.start)
         for row in 0..<shape.count { update.added(row) }
         begin(update, h)

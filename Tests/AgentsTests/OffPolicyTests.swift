@@ -229,7 +229,10 @@ import Testing
         let (update, stores): (any OffPolicyUpdate, [ParameterStore])
         switch reference.algorithm {
         case .dqn:
-            let dqn = DQNUpdate(h, choices: 2, replay: replay, seed: 1)
+            let dqn = DQNUpdate(
+                h,
+                input: try NetworkInput(floatsOf: .box(Box(low: Float(-1), high: 1, shape: [replay.observationSize]))),
+                choices: 2, replay: replay, seed: 1)
             (update, stores) = (dqn, [dqn.store, dqn.target])
         case .td3:
             let td3 = TD3Update(h, replay: replay, seed: 1)

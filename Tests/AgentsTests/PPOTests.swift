@@ -39,7 +39,7 @@ import Testing
         var generator = NumPyGenerator(seed: 11)
         let rows = 6
         let model = try ActorCritic(
-            observationSpace: .box(Box(low: Float(-1), high: Float(1), shape: [3])), actionSpace: space,
+            input: NetworkInput(floatsOf: .box(Box(low: Float(-1), high: Float(1), shape: [3]))), actionSpace: space,
             architecture: .init(
                 actor: [10], critic: [4], activation: .tanh, isOrthogonal: false, logDeviation: -0.5,
                 usesStateDependentNoise: kind == "gSDE"),
@@ -107,15 +107,16 @@ import Testing
         _ = try ppo.iterate()
         // The learning rate is 0: the critic is still the one that made the values.
         var value: [Float] = [0]
-        ppo.model.values([ScriptedBatch.lastObservation], rows: 1, into: &value)
+        ppo.model.values([ScriptedBatch.lastObservation] as [Float], rows: 1, into: &value)
         #expect(abs(value[0]) > 0.01)
         let expected: [Float] = (0..<7).map { $0 % 3 == 2 && truncates ? 1 + 0.5 * value[0] : 1 }
         for row in 0..<7 {
             #expect(abs(ppo.rollout.rewards[row] - expected[row]) < 1e-6)
             #expect(ppo.rollout.ended[row] == (row % 3 == 2 ? 1 : 0))
         }
+        let observations = ppo.rollout.observations.assumingMemoryBound(to: Float.self)
         // After an end the rollout goes on from the next episode's first observation.
-        #expect(ppo.rollout.observations[3] == 0 && ppo.rollout.observations[2] == 2)
+        #expect(observations[3] == 0 && observations[2] == 2)
     }
 
     private func run(_ settings: [(String, String)], seed: UInt64, threads: Int, count: Int) throws -> PPO {

@@ -1,11 +1,13 @@
 import Agents
 import GymCore
+import NeuralNetwork
 import Testing
 
 @Suite struct RolloutTests {
     /// Two environments, four steps; the second environment's episode ends at step 1.
     private func rollout() -> RolloutBuffer {
-        let rollout = RolloutBuffer(steps: 4, environments: 2, observationSize: 1, actionSize: 1)
+        let rollout = RolloutBuffer(
+            steps: 4, environments: 2, observations: InputFormat(.float32, count: 1), actionSize: 1)
         for row in 0..<8 { rollout.rewards[row] = Float(row) - 2.5 }
         for row in 0..<10 { rollout.values[row] = 0.5 * Float(row % 4) + 1 }
         rollout.ended[3] = 1

@@ -46,7 +46,7 @@ public class ActorCriticLearner: OffPolicyLearner {
         normalisation: Normalisation
     ) -> any Policy {
         OffPolicyPolicy(
-            networks.actor, networks.store, others: networks.others, head: .actions(box, networks.squashing),
+            Network(networks.actor), networks.store, others: networks.others, head: .actions(box, networks.squashing),
             encoder: encoder, normalisation: normalisation)
     }
 
@@ -102,7 +102,7 @@ public class ActorCriticLearner: OffPolicyLearner {
             return
         }
         networks.act(
-            collector.observations, rows: collector.count, generator: &actionGenerator, actions: collector.actions)
+            collector.floatObservations, rows: collector.count, generator: &actionGenerator, actions: collector.actions)
         noise.advance(generator: &noiseGenerator)
         noise.add(to: collector.actions)
     }

@@ -3,7 +3,7 @@ import NeuralNetwork
 
 /// One update of DQN's network from a minibatch.
 package final class DQNUpdate: OffPolicyUpdate {
-    package let network: MultiLayerPerceptron
+    package let network: Network
     package let store: ParameterStore
     package let target: ParameterStore
     private let choices: Int
@@ -39,7 +39,7 @@ package final class DQNUpdate: OffPolicyUpdate {
 
     /// What one half of a minibatch needs.
     private final class Half {
-        let workspace: MultiLayerPerceptron.Workspace
+        let workspace: Network.Workspace
         /// (rows): the next action, where the network chooses it.
         let next: UnsafeMutablePointer<Int32>
         /// (rows).
@@ -50,8 +50,8 @@ package final class DQNUpdate: OffPolicyUpdate {
         /// Of a half of the parameters, not of the rows.
         var squaredNorm = 0.0
 
-        init(_ network: MultiLayerPerceptron, rows: Int) {
-            workspace = MultiLayerPerceptron.Workspace(for: network, capacity: rows)
+        init(_ network: Network, rows: Int) {
+            workspace = Network.Workspace(for: network, capacity: rows)
             next = .allocate(capacity: rows)
             next.initialize(repeating: 0, count: rows)
             targets = allocateFloats(rows)
@@ -65,7 +65,7 @@ package final class DQNUpdate: OffPolicyUpdate {
         }
     }
 
-    package init(_ h: Hyperparameters, choices: Int, replay: ReplayBuffer, seed: UInt64) {
+    package init(_ h: Hyperparameters, input: NetworkInput, choices: Int, replay: ReplayBuffer, seed: UInt64) {
         self.choices = choices
         self.replay = replay
         isDouble = h.bool("double")
@@ -73,15 +73,18 @@ package final class DQNUpdate: OffPolicyUpdate {
         tau = Float(h.real("tau"))
         maxGradientNorm = h.optionalReal("max_grad_norm")
         batch = Minibatch(size: h.integer("batch_size"), replay: replay)
-        let sizes = [replay.observationSize] + h.networks("net_arch").critic + [choices + (isDueling ? 1 : 0)]
-        let activation = Activation(rawValue: h.text("activation_fn"))!
+        func network(_ name: String, _ layout: inout ParameterLayout) -> Network {
+            input.network(
+                name, hidden: h.networks("net_arch").critic, outputs: choices + (h.bool("dueling") ? 1 : 0),
+                activation: Activation(rawValue: h.text("activation_fn"))!, layout: &layout)
+        }
         var layout = ParameterLayout()
-        network = MultiLayerPerceptron("q_net", sizes: sizes, activation: activation, layout: &layout)
+        self.network = network("q_net", &layout)
         store = ParameterStore(layout)
         var generator = RandomStream.initialisation.generator(seed: seed)
-        network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
+        self.network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
         var targetLayout = ParameterLayout()
-        _ = MultiLayerPerceptron("q_net_target", sizes: sizes, activation: activation, layout: &targetLayout)
+        _ = network("q_net_target", &targetLayout)
         target = ParameterStore(targetLayout)
         target.values.update(from: store.values, count: store.count)
         initialBeta = h.real("prioritized_replay_beta0")
@@ -91,13 +94,13 @@ package final class DQNUpdate: OffPolicyUpdate {
         adam = Adam(count: store.count, epsilon: h.real("adam_epsilon"))
         drawGenerator = RandomStream.minibatches.generator(seed: seed)
         secondGradient = allocateFloats(store.count)
-        let network = network
+        let whole = self.network
         let rows = half(0, of: batch.size).count
-        halves = (0..<2).map { _ in Half(network, rows: rows) }
+        halves = (0..<2).map { _ in Half(whole, rows: rows) }
         weights = allocateFloats(batch.size)
         weights.update(repeating: 1, count: batch.size)
         errors = allocateFloats(batch.size)
-        normalisation = Normalisation(h, size: replay.observationSize, environments: 1)
+        normalisation = Normalisation(h, size: replay.format.count, environments: 1)
     }
 
     deinit {
@@ -105,8 +108,7 @@ package final class DQNUpdate: OffPolicyUpdate {
     }
 
     package var operations: Double {
-        let weights = network.layers.reduce(0.0) { $0 + Double($1.weight.count) }
-        return 2 * Double(batch.size) * weights * (isDouble ? 5 : 4)
+        2 * Double(batch.size) * network.multiplications * (isDouble ? 5 : 4)
     }
 
     /// A transition came into the replay buffer.
@@ -197,7 +199,7 @@ package final class DQNUpdate: OffPolicyUpdate {
     private func evaluateTargets(_ index: Int) {
         let half = halves[index]
         let range = batch.half(index)
-        let observations = batch.nextObservations + range.lowerBound * batch.observationSize
+        let observations = batch.networkRows(from: range.lowerBound, next: true)
         let width = network.outputs
         if isDouble {
             let output = network.forward(store.values, observations, rows: range.count, half.workspace)
@@ -219,7 +221,7 @@ package final class DQNUpdate: OffPolicyUpdate {
     private func regress(_ index: Int) {
         let half = halves[index]
         let range = batch.half(index)
-        let observations = batch.observations + range.lowerBound * batch.observationSize
+        let observations = batch.networkRows(from: range.lowerBound, next: false)
         let width = network.outputs
         let output = network.forward(store.values, observations, rows: range.count, half.workspace)
         let gradient = half.workspace.outputGradient

@@ -9,7 +9,7 @@ final class Minibatch {
     let actionSize: Int
     /// Which transitions.
     let rows: UnsafeMutableBufferPointer<Int32>
-    /// (size, observation).
+    /// (size, observation); where the replay buffer keeps frames, none.
     let observations: UnsafeMutablePointer<Float>
     /// (size, observation).
     let nextObservations: UnsafeMutablePointer<Float>
@@ -21,6 +21,9 @@ final class Minibatch {
     let rewards: UnsafeMutablePointer<Float>
     /// (size): what the next observation's value counts.
     let discounts: UnsafeMutablePointer<Float>
+
+    /// Where the replay buffer keeps frames: (size, row) of the observations and of the next ones.
+    private let frameRows: (now: UnsafeMutableRawPointer, next: UnsafeMutableRawPointer)?
 
     /// Floats of a critic's input.
     var inputSize: Int { observationSize + actionSize }
@@ -38,11 +41,24 @@ final class Minibatch {
         nextInputs = allocateFloats(size * (observationSize + actionSize))
         rewards = allocateFloats(size)
         discounts = allocateFloats(size)
+        frameRows =
+            replay.frames == nil
+            ? nil : (allocateRows(replay.format, count: size), allocateRows(replay.format, count: size))
     }
 
     deinit {
         rows.deallocate()
         for memory in [observations, nextObservations, inputs, nextInputs, rewards, discounts] { memory.deallocate() }
+        frameRows?.now.deallocate()
+        frameRows?.next.deallocate()
+    }
+
+    /// The observations from a position on, or the next ones, as a network takes them in.
+    func networkRows(from position: Int, next: Bool) -> UnsafeRawPointer {
+        if let frameRows {
+            return UnsafeRawPointer((next ? frameRows.next : frameRows.now) + position * replay.format.rowBytes)
+        }
+        return UnsafeRawPointer((next ? nextObservations : observations) + position * observationSize)
     }
 
     /// The rows of one half.
@@ -71,6 +87,13 @@ final class Minibatch {
             into: inputs + start * inputSize + observationSize)
         replay.gather(drawn, of: replay.rewards, width: 1, stride: 1, into: rewards + start)
         replay.gather(drawn, of: replay.discounts, width: 1, stride: 1, into: discounts + start)
+        if let frameRows {
+            let offset = start * replay.format.rowBytes
+            replay.gatherRows(drawn, next: false, into: frameRows.now + offset)
+            replay.gatherRows(drawn, next: true, into: frameRows.next + offset)
+            normalisation.apply(rewards: rewards + start, rows: count)
+            return
+        }
         normalisation.apply(observations + start * observationSize, rows: count)
         normalisation.apply(nextObservations + start * observationSize, rows: count)
         normalisation.apply(rewards: rewards + start, rows: count)

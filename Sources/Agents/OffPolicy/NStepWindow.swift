@@ -17,6 +17,8 @@ package final class NStepWindow {
     /// (environments, length).
     private let rewards: UnsafeMutablePointer<Float>
     private let environments: Int
+    /// (environments, length): the frames of the observations, where the replay buffer keeps those.
+    private var frames: [Int32]
     /// The oldest step of each environment, and how many there are.
     private var first: [Int]
     private var count: [Int]
@@ -30,6 +32,7 @@ package final class NStepWindow {
         observations = allocateFloats(environments * length * observationSize)
         actions = allocateFloats(environments * length * actionSize)
         rewards = allocateFloats(environments * length)
+        frames = [Int32](repeating: -1, count: environments * length)
         first = [Int](repeating: 0, count: environments)
         count = first
     }
@@ -41,13 +44,14 @@ package final class NStepWindow {
     /// Takes in a step of one environment and hands on every transition that it completes.
     package func add(
         environment: Int, observation: UnsafePointer<Float>, action: UnsafePointer<Float>, reward: Float,
-        nextObservation: UnsafePointer<Float>, terminated: Bool, truncated: Bool, to replay: ReplayBuffer,
-        added: (Int) -> Void
+        nextObservation: UnsafePointer<Float>, terminated: Bool, truncated: Bool,
+        frames: (now: Int32, next: Int32) = (-1, -1), to replay: ReplayBuffer, added: (Int) -> Void
     ) {
         let slot = environment * length + (first[environment] + count[environment]) % length
         (observations + slot * observationSize).update(from: observation, count: observationSize)
         (actions + slot * actionSize).update(from: action, count: actionSize)
         rewards[slot] = reward
+        self.frames[slot] = frames.now
         count[environment] += 1
         let ends = terminated || truncated
         while count[environment] == length || (ends && count[environment] > 0) {
@@ -61,7 +65,8 @@ package final class NStepWindow {
             added(
                 replay.add(
                     observation: observations + oldest * observationSize, action: actions + oldest * actionSize,
-                    reward: sum, nextObservation: nextObservation, terminated: terminated, discount: weight))
+                    reward: sum, nextObservation: nextObservation, terminated: terminated, discount: weight,
+                    frames: (self.frames[oldest], frames.next)))
             first[environment] = (first[environment] + 1) % length
             count[environment] -= 1
         }
@@ -78,6 +83,7 @@ package final class NStepWindow {
         writer.write(observations, count: environments * length * observationSize)
         writer.write(actions, count: environments * length * actionSize)
         writer.write(rewards, count: environments * length)
+        if observationSize == 0 { writer.write(array: frames) }
     }
 
     func restore(from reader: inout StateReader) throws {
@@ -91,5 +97,12 @@ package final class NStepWindow {
         try reader.read(into: observations, count: environments * length * observationSize)
         try reader.read(into: actions, count: environments * length * actionSize)
         try reader.read(into: rewards, count: environments * length)
+        if observationSize == 0 {
+            let frames = try reader.readArray(of: Int32.self)
+            guard frames.count == environments * length else {
+                throw StateError("the n-step window is of other environments")
+            }
+            self.frames = frames
+        }
     }
 }

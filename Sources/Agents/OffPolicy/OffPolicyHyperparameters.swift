@@ -1,12 +1,15 @@
 import GymCore
 
 extension Hyperparameter {
-    /// What every off-policy algorithm knows, under rl-baselines3-zoo's keys.
+    /// The networks of the algorithms that learn from rows of numbers alone.
+    static let rowsPolicy = Hyperparameter(
+        "policy", .choice(["MlpPolicy"]), .text("MlpPolicy"), "fully connected networks")
+
+    /// What every off-policy algorithm knows, but for `policy`, under rl-baselines3-zoo's keys.
     static func offPolicy(
         batchSize: Int, learningRate: Double, trainFrequency: Int, network: [Int]
     ) -> [Hyperparameter] {
         [
-            .init("policy", .choice(["MlpPolicy"]), .text("MlpPolicy"), "fully connected networks"),
             .init(
                 "n_timesteps", .integer(1...Int.max), .integer(1_000_000),
                 "steps of the run, all environments together"),

@@ -30,14 +30,14 @@ package final class OffPolicyPolicy: Policy {
         }
     }
 
-    private let network: MultiLayerPerceptron
+    private let network: Network
     private let store: ParameterStore
     private let others: [ParameterStore]
     private let head: Head
-    private let encoder: ObservationEncoder
     private var normalisation: Normalisation
-    private let workspace: MultiLayerPerceptron.Workspace
-    private var observations = allocateFloats(1)
+    private let workspace: Network.Workspace
+    private let format: InputFormat
+    private var observations: PolicyObservations
     private var outputs = allocateFloats(1)
     private var actions = allocateFloats(1)
     private var scratch = allocateFloats(1)
@@ -49,37 +49,38 @@ package final class OffPolicyPolicy: Policy {
     /// - Parameters:
     ///   - others: what is saved with the policy besides: critics and targets.
     init(
-        _ network: MultiLayerPerceptron, _ store: ParameterStore, others: [ParameterStore], head: Head,
+        _ network: Network, _ store: ParameterStore, others: [ParameterStore], head: Head,
         encoder: ObservationEncoder, normalisation: Normalisation
     ) {
         self.network = network
         self.store = store
         self.others = others
         self.head = head
-        self.encoder = encoder
+        format = encoder.format
+        observations = PolicyObservations(encoder)
         self.normalisation = normalisation
-        workspace = MultiLayerPerceptron.Workspace(for: network, capacity: OffPolicyPolicy.rows)
+        workspace = Network.Workspace(for: network, capacity: OffPolicyPolicy.rows)
     }
 
     deinit {
-        for memory in [observations, outputs, actions, scratch] { memory.deallocate() }
+        for memory in [outputs, actions, scratch] { memory.deallocate() }
     }
+
+    package func startEpisode(_ row: Int) { observations.startEpisode(row) }
 
     package func act(on batch: BatchBuffer, count: Int, actions target: BatchBuffer) {
         if capacity < count { grow(to: count) }
-        encoder.encode(batch, rows: 0..<count, into: observations)
-        normalisation.apply(observations, rows: count)
+        let input = observations.take(batch, count: count, normalisation)
         for start in stride(from: 0, to: count, by: OffPolicyPolicy.rows) {
             let rows = min(OffPolicyPolicy.rows, count - start)
-            let output = network.forward(store.values, observations + start * encoder.size, rows: rows, workspace)
+            let output = network.forward(store.values, input + start * format.rowBytes, rows: rows, workspace)
             (outputs + start * network.outputs).update(from: output, count: rows * network.outputs)
         }
         head.write(outputs, width: network.outputs, rows: count, actions: actions, scratch: scratch, to: target)
     }
 
     private func grow(to count: Int) {
-        for memory in [observations, outputs, actions, scratch] { memory.deallocate() }
-        observations = allocateFloats(count * encoder.size)
+        for memory in [outputs, actions, scratch] { memory.deallocate() }
         outputs = allocateFloats(count * network.outputs)
         actions = allocateFloats(count * network.outputs)
         scratch = allocateFloats(count * network.outputs)

@@ -1,16 +1,27 @@
 import Foundation
 import GymCore
+import NeuralNetwork
 
 /// Transitions of the past, the oldest overwritten by the newest.
 ///
 /// A transition keeps whether its task *ended* (`terminated`). That an episode was cut off is no part of it: the next
 /// observation is then the episode's own last one, and its value counts. Observations and rewards are kept as the
 /// environment gave them; normalisation, which changes as it learns, is applied when they are drawn.
+///
+/// Observations of bytes and stacks of observations are kept as frames, each once.
 public final class ReplayBuffer {
     /// The most transitions kept.
     public let capacity: Int
-    /// The floats of an observation.
+    /// The floats of an observation; 0 where frames are kept.
     public let observationSize: Int
+    /// How observations lie when they are drawn.
+    let format: InputFormat
+    /// What keeps the observations, if they are not rows of floats.
+    let frames: FramePool?
+    /// Frames that came before a transition's own and may be part of its stack or of a later transition's.
+    private let margin: Int
+    /// Of each transition the frame of its observation and that of its next one.
+    private var transitions: [(now: Int32, next: Int32)] = []
     /// The numbers of an action.
     public let actionSize: Int
     /// (capacity, observation).
@@ -33,11 +44,34 @@ public final class ReplayBuffer {
         self.capacity = capacity
         self.observationSize = observationSize
         self.actionSize = actionSize
+        format = InputFormat(.float32, count: observationSize)
+        frames = nil
+        margin = 0
         observations = ReplayBuffer.memory(capacity * observationSize)
         nextObservations = ReplayBuffer.memory(capacity * observationSize)
         actions = ReplayBuffer.memory(capacity * actionSize)
         rewards = ReplayBuffer.memory(capacity)
         discounts = ReplayBuffer.memory(capacity)
+    }
+
+    /// An empty buffer that keeps frames.
+    ///
+    /// - Parameter span: the environments, times the steps that lie between an observation and its transition's being
+    ///   added.
+    init(capacity: Int, encoder: ObservationEncoder, span: Int, actionSize: Int) {
+        self.capacity = capacity
+        observationSize = 0
+        self.actionSize = actionSize
+        format = encoder.format
+        frames = FramePool(frameBytes: encoder.frameBytes, frames: encoder.frames)
+        // Each step may bring two frames of an environment, its episode's last and the next one's first.
+        margin = 2 * (encoder.frames + 1) * span
+        observations = ReplayBuffer.memory(0)
+        nextObservations = ReplayBuffer.memory(0)
+        actions = ReplayBuffer.memory(capacity * actionSize)
+        rewards = ReplayBuffer.memory(capacity)
+        discounts = ReplayBuffer.memory(capacity)
+        transitions = [(Int32, Int32)](repeating: (-1, -1), count: capacity)
     }
 
     deinit {
@@ -57,11 +91,13 @@ public final class ReplayBuffer {
     /// - Parameters:
     ///   - terminated: whether the task ended; not whether the episode was cut off.
     ///   - discount: what the value of the next observation counts where it did not.
+    ///   - frames: where frames are kept, those of the observation and of the next.
     /// - Returns: where it lies.
     @discardableResult
     public func add(
         observation: UnsafePointer<Float>, action: UnsafePointer<Float>, reward: Float,
-        nextObservation: UnsafePointer<Float>, terminated: Bool, discount: Float
+        nextObservation: UnsafePointer<Float>, terminated: Bool, discount: Float,
+        frames: (now: Int32, next: Int32) = (-1, -1)
     ) -> Int {
         let row = next
         (observations + row * observationSize).update(from: observation, count: observationSize)
@@ -71,7 +107,19 @@ public final class ReplayBuffer {
         discounts[row] = terminated ? 0 : discount
         next = (next + 1) % capacity
         count = min(count + 1, capacity)
+        if let pool = self.frames {
+            transitions[row] = frames
+            if count == capacity { pool.release(before: transitions[next].now, margin: margin) }
+        }
         return row
+    }
+
+    /// Copies the observations of the drawn rows, or the next ones, side by side.
+    func gatherRows(_ rows: UnsafeBufferPointer<Int32>, next: Bool, into target: UnsafeMutableRawPointer) {
+        for (position, row) in rows.enumerated() {
+            let transition = transitions[Int(row)]
+            frames!.copyRow(next ? transition.next : transition.now, into: target + position * format.rowBytes)
+        }
     }
 
     /// Copies the drawn rows of an array side by side, `stride` floats apart.
@@ -94,6 +142,19 @@ public final class ReplayBuffer {
         Array(UnsafeBufferPointer(start: nextObservations + row * observationSize, count: observationSize))
     }
 
+    /// The bytes of a transition's observation, or of its next one, as they are drawn; where frames are kept.
+    package func row(_ row: Int, next: Bool) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: format.rowBytes) { memory, count in
+            let number = Int32(row)
+            withUnsafePointer(to: number) {
+                gatherRows(
+                    UnsafeBufferPointer(start: $0, count: 1), next: next,
+                    into: UnsafeMutableRawPointer(memory.baseAddress!))
+            }
+            count = format.rowBytes
+        }
+    }
+
     /// The action of a transition.
     package func action(_ row: Int) -> [Float] {
         Array(UnsafeBufferPointer(start: actions + row * actionSize, count: actionSize))
@@ -106,6 +167,10 @@ extension ReplayBuffer {
         writer.write(UInt64(count))
         writer.write(UInt64(next))
         for (memory, width) in arrays { writer.write(memory, count: count * width) }
+        if let frames {
+            writer.write(array: transitions[..<count].flatMap { [$0.now, $0.next] })
+            frames.save(to: &writer)
+        }
     }
 
     /// Takes over what ``save(to:)`` wrote.
@@ -118,6 +183,14 @@ extension ReplayBuffer {
             throw StateError("the replay buffer was of another size than \(capacity)")
         }
         for (memory, width) in arrays { try reader.read(into: memory, count: Int(count) * width) }
+        if let frames {
+            let numbers = try reader.readArray(of: Int32.self)
+            try frames.restore(from: &reader)
+            guard numbers.count == 2 * Int(count), numbers.allSatisfy(frames.contains) else {
+                throw StateError("the replay buffer's frames are of other transitions")
+            }
+            for row in 0..<Int(count) { transitions[row] = (numbers[2 * row], numbers[2 * row + 1]) }
+        }
         self.count = Int(count)
         self.next = Int(next)
     }

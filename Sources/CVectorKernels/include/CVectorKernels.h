@@ -70,6 +70,16 @@ void vector_kernels_adam(
     ptrdiff_t count, float *parameters, const float *gradient, float *first_moment, float *second_moment, float scale,
     float beta1, float beta2, float step, float root_correction, float epsilon);
 
+// out (n) = bias (n) + the sum of values[p] · row indices[p] of weights (…,n): a row of a matrix product whose left side
+// has only `count` elements that are not 0.
+void vector_kernels_sparse_product(
+    ptrdiff_t count, const int *indices, const float *values, const float *weights, ptrdiff_t n, const float *bias,
+    float *out);
+
+// Row indices[p] of gradient (…,n) += values[p] · delta (n), for each p < count.
+void vector_kernels_sparse_outer(
+    ptrdiff_t count, const int *indices, const float *values, const float *delta, ptrdiff_t n, float *gradient);
+
 #pragma clang assume_nonnull end
 
 #endif

@@ -110,7 +110,7 @@ import Testing
         "ppo Pendulum-v1 --set max_grad_norm=null --set activation_fn=relu --set use_sde=false",
         // Without its epsilon Adam divides 0 by 0 where a unit gives nothing.
         "dqn CartPole-v1 --set adam_epsilon=0 --set learning_starts=1500",
-        "td3 Pendulum-v1 --set tau=1 --set learning_starts=1500 --set net_arch=[32,32] --set batch_size=32",
+        "td3 Pendulum-v1 --set adam_epsilon=0 --set learning_starts=1500 --set net_arch=[32,32] --set batch_size=32",
         "sac Pendulum-v1 --set tau=1 --set learning_starts=1500 --set net_arch=[32,32] --set batch_size=32",
     ])
     func aRunThatDivergesNamesTheCheckpointBefore(command: String) throws {

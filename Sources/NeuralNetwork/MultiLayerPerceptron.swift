@@ -166,14 +166,15 @@ public struct MultiLayerPerceptron: Sendable {
     ) {
         backward(
             parameters, .dense(input), rows: rows, workspace, gradient: gradient, inputGradient: inputGradient,
-            inputColumns: inputColumns, accumulate: accumulate)
+            inputColumns: inputColumns, latentGradient: latentGradient, accumulate: accumulate)
     }
 
-    /// As ``backward(_:_:rows:_:gradient:inputGradient:inputColumns:accumulate:)``, of rows that may be sparse.
+    /// As ``backward(_:_:rows:_:gradient:inputGradient:inputColumns:latentGradient:accumulate:)``, of rows that may be
+    /// sparse.
     func backward(
         _ parameters: UnsafePointer<Float>, _ input: InputRows, rows: Int, _ workspace: Workspace,
         gradient: UnsafeMutablePointer<Float>?, inputGradient: UnsafeMutablePointer<Float>? = nil,
-        inputColumns: Range<Int>? = nil, accumulate: Bool = false
+        inputColumns: Range<Int>? = nil, latentGradient: UnsafePointer<Float>? = nil, accumulate: Bool = false
     ) {
         for index in stride(from: layers.count - 1, through: 0, by: -1) {
             let layer = layers[index]

@@ -43,7 +43,7 @@ import Testing
         ("gamma", "nan", "from 0.0 to 1.0"), ("n_steps", "2.5", "whole number"), ("n_steps", "0", "from 1 to"),
         ("n_envs", "many", "whole number"), ("use_sde", "perhaps", "true or false"),
         ("net_arch", "[64, 0]", "widths"), ("net_arch", "64", "widths"), ("learning_rate", "lin_x", "lin_"),
-        ("policy", "CnnPolicy", "MlpPolicy"), ("max_grad_norm", "-1", "null"),
+        ("policy", "CnnLstmPolicy", "MlpPolicy"), ("max_grad_norm", "-1", "null"),
         ("policy_kwargs", "dict(net_arc=[1])", "net_arch"),
     ]) func badSettingsAreNamed(key: String, value: String, hint: String) throws {
         let error = #expect(throws: HyperparameterError.self) {

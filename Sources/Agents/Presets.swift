@@ -40,7 +40,7 @@ public struct Presets: Sendable {
     }
 
     /// A node as the text of a value: lists as `[a, b]`, maps as `dict(k=v)`.
-    private static func text(of node: Node) -> String {
+    static func text(of node: Node) -> String {
         switch node {
         case .scalar(let scalar): scalar.string
         case .sequence(let sequence): "[" + sequence.map(text(of:)).joined(separator: ", ") + "]"

@@ -238,9 +238,7 @@ public final class RunFolder {
         }
         var hyperparameters = Hyperparameters(algorithm.schema)
         for (key, value) in settings {
-            let text =
-                value.string ?? value.sequence.map { "[" + $0.compactMap(\.string).joined(separator: ", ") + "]" }
-            try hyperparameters.set(key.string ?? "", text ?? "", source: path("config.yaml"))
+            try hyperparameters.set(key.string ?? "", Presets.text(of: value), source: path("config.yaml"))
         }
         return RunConfiguration(
             algorithm: algorithm, environment: environment, seed: seed, hyperparameters: hyperparameters)

@@ -63,6 +63,7 @@ let package = Package(
         library("Physics2D"),
         library("Raster"),
         library("Film", ["Raster"]),
+        library("Charts", ["Raster"]),
         library("GymEnvironments", ["GymCore", "Physics2D", "Raster"]),
         library("ConformanceEnvironments", ["GymCore"]),
 
@@ -87,7 +88,10 @@ let package = Package(
             ]),
         executable(
             "gym-agent",
-            ["CommandLineSupport", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster", argumentParser]),
+            [
+                "CommandLineSupport", "Charts", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster",
+                argumentParser,
+            ]),
         executable("gym-conformance", ["CommandLineSupport", "Conformance", argumentParser]),
         executable(
             "gym-bench",
@@ -111,6 +115,7 @@ let package = Package(
         tests("Physics2DTests", ["Physics2D"]),
         tests("RasterTests", ["Raster"]),
         tests("FilmTests", ["Film", "Raster"]),
+        tests("ChartsTests", ["Charts", "Raster"]),
         .target(
             name: "ServerTestSupport",
             dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],

@@ -9,7 +9,8 @@ struct GymAgentCommand: ParsableCommand {
         commandName: "gym-agent",
         abstract: "Trains reinforcement-learning agents on environments that a server offers (protocol gym.v1).",
         subcommands: [
-            TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, RecordCommand.self, ListCommand.self,
+            TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, RecordCommand.self, PlotCommand.self,
+            ListCommand.self,
         ])
 
     static func main() {

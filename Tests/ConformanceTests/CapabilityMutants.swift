@@ -67,9 +67,19 @@ func addCapabilityMutants(to list: inout MutantList) {
         }
         return .forward
     }
-    list.request("sample-seed-ignored", "ignores the seed of samples", caughtBy: "space.sample-seed") { request, _ in
-        request.change("sample") { $0.remove("seed") }
-        return .forward
+    list.proxy("sample-seed-ignored", "takes seeds of its own for samples", caughtBy: "space.sample-seed") {
+        let mutation = Mutation()
+        // The next number each time, so that a report of it is the same in each run.
+        var next: UInt64 = 1000
+        mutation.request = { request, _ in
+            request.change("sample") { sample in
+                guard sample.message("seed") != nil else { return }
+                next += 1
+                sample.set("seed", .message(Message("Seed", [("value", .number(next))])))
+            }
+            return .forward
+        }
+        return mutation
     }
     list.part(
         "sample", "samples-outside", "samples outside of the space", caughtBy: "space.sample",

@@ -2,18 +2,11 @@ import Conformance
 
 /// Wrong about seeds, masks and options of resets.
 func addResetMutants(to list: inout MutantList) {
-    list.request("seed-zero-ignored", "takes seed 0 for no seed", caughtBy: "reset.seed-zero-is-a-seed") { request, _ in
-        request.change("reset") { reset in
-            reset.set(
-                "seeds",
-                .messages(
-                    reset.messages("seeds").map { $0.has("value") && $0.number("value") == 0 ? Message("Seed") : $0 }))
-        }
-        return .forward
+    list.proxy("seed-zero-ignored", "takes seed 0 for no seed", caughtBy: "reset.seed-zero-is-a-seed") {
+        ownSeeds { $0.number("value") == 0 }
     }
-    list.request("seeds-ignored", "ignores seeds", caughtBy: "reset.same-seed-same-episode") { request, _ in
-        request.change("reset") { reset in if reset.messages("seeds").count != 100_000 { reset.remove("seeds") } }
-        return .forward
+    list.proxy("seeds-ignored", "takes seeds of its own", caughtBy: "reset.same-seed-same-episode") {
+        ownSeeds { _ in true }
     }
     list.request("same-seed-for-all-rows", "gives each row the one seed", caughtBy: "reset.one-seed-for-all") {
         request, link in
@@ -146,6 +139,24 @@ func addResetMutants(to list: inout MutantList) {
         request.change("reset") { $0.remove("want_info") }
         return .forward
     }
+}
+
+/// Takes other seeds than it is given: the next number each time, so that a report of it is the same in each run.
+private func ownSeeds(_ isIgnored: @escaping (Message) -> Bool) -> Mutation {
+    let mutation = Mutation()
+    var next: UInt64 = 1000
+    mutation.request = { request, _ in
+        request.change("reset") { reset in
+            let seeds = reset.messages("seeds").map { seed in
+                guard seed.has("value"), isIgnored(seed) else { return seed }
+                next += 1
+                return Message("Seed", [("value", .number(next))])
+            }
+            reset.set("seeds", .messages(seeds))
+        }
+        return .forward
+    }
+    return mutation
 }
 
 /// Wrong about steps.

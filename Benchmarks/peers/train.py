@@ -25,7 +25,7 @@ LIBRARIES = ("Stable-Baselines3", "SBX")
 
 
 class Case:
-    """One recipe, and what this project asks of itself (issue 7)."""
+    """One recipe, and what this project asks of itself."""
 
     def __init__(self, algorithm, environment, preset, environments, steps, settings, normalize, aims):
         self.algorithm = algorithm

@@ -196,8 +196,12 @@ final class Training {
                 configuration.environment, count: configuration.hyperparameters.integer("eval_episodes"), on: connection
             )
         self.evaluationBatch = evaluationBatch
-        let evaluation = try evaluate(
-            learner.policy, on: evaluationBatch, seed: configuration.seed &+ Training.evaluationSeedOffset)
+        // The user's wish to end is not kept waiting by long episodes; the log line then goes without.
+        guard
+            let evaluation = try evaluate(
+                learner.policy, on: evaluationBatch, seed: configuration.seed &+ Training.evaluationSeedOffset,
+                shouldStop: { interruption.isRequested })
+        else { return nil }
         if evaluation.meanReturn > bestReturn ?? -.infinity {
             bestReturn = evaluation.meanReturn
             try folder.writeBest(configuration, learner.policy)

@@ -38,10 +38,12 @@ final class Training {
 
     /// A run that is to start from its beginning.
     ///
-    /// - Parameter folder: makes the run's folder, once it is known that the environment can be learnt.
+    /// - Parameters:
+    ///   - overlap: whether the learner works while environments step, where it can; the result is the same.
+    ///   - folder: makes the run's folder, once it is known that the environment can be learnt.
     init(
         _ configuration: RunConfiguration, server: ServerOptions, connection: ServerConnection, isQuiet: Bool,
-        checkpointEvery: Int?, interruption: Interruption, folder: () throws -> RunFolder
+        checkpointEvery: Int?, overlap: OverlapChoice, interruption: Interruption, folder: () throws -> RunFolder
     ) throws {
         self.configuration = configuration
         self.server = server
@@ -50,7 +52,8 @@ final class Training {
         self.interruption = interruption
         let h = configuration.hyperparameters
         batch = try server.make(configuration.environment, count: h.integer("n_envs"), on: connection)
-        learner = try configuration.algorithm.learner(on: batch, hyperparameters: h, seed: configuration.seed)
+        learner = try configuration.algorithm.learner(
+            on: batch, hyperparameters: h, seed: configuration.seed, overlaps: overlap != .off)
         checkpointInterval = checkpointEvery ?? max(learner.totalSteps / 10, Training.leastCheckpointInterval)
         self.folder = try folder()
         checkpoints = CheckpointFolder(of: self.folder)

@@ -11,14 +11,15 @@ public struct ActionCodec: Sendable {
         case reals(Int)
     }
 
-    private let space: Space
+    let space: Space
     /// What the policy draws from.
     public let kind: Kind
     /// The smallest value of each real dimension.
     public let low: [Float]
     /// The largest value of each real dimension.
     public let high: [Float]
-    private let starts: [Int]
+    /// The number that stands for the first choice of each dimension.
+    let starts: [Int]
 
     /// Numbers of an action.
     public var size: Int {

@@ -3,8 +3,8 @@ import NeuralNetwork
 
 /// An actor–critic that acts greedily, with its normalisation frozen.
 final class ActorCriticPolicy: Policy {
-    private let model: ActorCritic
-    private var normalisation: Normalisation
+    let model: ActorCritic
+    private(set) var normalisation: Normalisation
     private var observations: PolicyObservations
     private var actions: UnsafeMutablePointer<Float>
     private var capacity = 0

@@ -30,15 +30,17 @@ public enum Algorithm: String, Sendable, CaseIterable {
 
     /// A run that has not started.
     ///
-    /// - Parameter batch: as many environments as `n_envs` says, with same-step autoreset.
+    /// - Parameters:
+    ///   - batch: as many environments as `n_envs` says, with same-step autoreset.
+    ///   - overlaps: whether the learner works while environments step, where it can; the result is the same.
     /// - Throws: ``UnsupportedSpaceError``, or ``HyperparameterError`` for values that do not go together.
     public func learner(
-        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64
+        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, overlaps: Bool = false
     ) throws -> any Learner {
         switch self {
         case .ppo: try PPO(batch: batch, hyperparameters: hyperparameters, seed: seed)
         case .dqn: try DQN(batch: batch, hyperparameters: hyperparameters, seed: seed)
-        case .td3: try TD3(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        case .td3: try TD3(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
         case .sac: try SAC(batch: batch, hyperparameters: hyperparameters, seed: seed)
         }
     }

@@ -19,8 +19,8 @@ public struct Normalisation: Sendable {
     /// The discounted return of each environment so far.
     private var discounted: [Double]
     /// What the statistics come to, as floats for the loop over observations.
-    private var shift: [Float] = []
-    private var scale: [Float] = []
+    private(set) var shift: [Float] = []
+    private(set) var scale: [Float] = []
 
     private static let epsilon = 1e-8
 

@@ -70,6 +70,12 @@ public struct ObservationEncoder: Sendable {
         }
     }
 
+    /// What the numbers of an observation are multiplied by, when it is one array of numbers and nothing else.
+    var factor: Float? {
+        guard parts.count == 1, case .numbers(_, _, _, let scale) = parts[0] else { return nil }
+        return scale
+    }
+
     /// Writes the given rows of a batch.
     ///
     /// - Parameters:

@@ -65,11 +65,22 @@ public struct Evaluation: Sendable {
 ///
 /// Every environment's *first* episode counts: taking the first n that end would favour short ones.
 public func evaluate(_ policy: any Policy, on batch: any EnvironmentBatch, seed: UInt64) throws -> Evaluation {
+    try evaluate(policy, on: batch, seed: seed) { false }!
+}
+
+/// Plays greedy episodes as ``evaluate(_:on:seed:)``, unless it is told to stop before the last of them has ended.
+///
+/// - Parameter shouldStop: asked before every step.
+/// - Returns: `nil` when it was stopped: the episodes that had ended by then would be the short ones.
+public func evaluate(
+    _ policy: any Policy, on batch: any EnvironmentBatch, seed: UInt64, shouldStop: () -> Bool
+) throws -> Evaluation? {
     var returns = [Double?](repeating: nil, count: batch.count)
     var lengths = [Int](repeating: 0, count: batch.count)
     try batch.startEpisodes(seeds: (0..<batch.count).map { seed &+ UInt64($0) })
     for index in 0..<batch.count { policy.startEpisode(index) }
     while returns.contains(where: { $0 == nil }) {
+        if shouldStop() { return nil }
         policy.act(on: batch.results.observation, count: batch.count, actions: batch.actions)
         try batch.sendActions()
         try batch.receiveResults()

@@ -71,43 +71,6 @@ final class TensorBoardFile {
     }
 }
 
-/// A protobuf message being written: fields in the order they are added.
-private struct ProtobufMessage {
-    private(set) var bytes: [UInt8] = []
-
-    mutating func add(field: UInt64, integer: UInt64) {
-        varint(field << 3)
-        varint(integer)
-    }
-
-    mutating func add(field: UInt64, double: Double) {
-        varint(field << 3 | 1)
-        withUnsafeBytes(of: double.bitPattern.littleEndian) { bytes += $0 }
-    }
-
-    mutating func add(field: UInt64, float: Float) {
-        varint(field << 3 | 5)
-        withUnsafeBytes(of: float.bitPattern.littleEndian) { bytes += $0 }
-    }
-
-    mutating func add(field: UInt64, message: [UInt8]) {
-        varint(field << 3 | 2)
-        varint(UInt64(message.count))
-        bytes += message
-    }
-
-    mutating func add(field: UInt64, text: String) { add(field: field, message: Array(text.utf8)) }
-
-    private mutating func varint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(rest))
-    }
-}
-
 /// The CRC-32C (Castagnoli, RFC 3720) of some bytes.
 package func crc32c(_ bytes: [UInt8]) -> UInt32 {
     var crc = UInt32.max

@@ -11,6 +11,8 @@ public struct Network: Sendable {
     let convolutions: [Convolution]
     /// The layers after the convolutions.
     public let dense: MultiLayerPerceptron
+    /// Whether convolutions come first.
+    public var isConvolutional: Bool { !convolutions.isEmpty }
     /// The length of an output row.
     public var outputs: Int { dense.outputs }
 

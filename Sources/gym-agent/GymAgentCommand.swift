@@ -10,7 +10,7 @@ struct GymAgentCommand: ParsableCommand {
         abstract: "Trains reinforcement-learning agents on environments that a server offers (protocol gym.v1).",
         subcommands: [
             TrainCommand.self, ResumeCommand.self, EvaluateCommand.self, RecordCommand.self, PlotCommand.self,
-            ListCommand.self,
+            ExportCommand.self, ListCommand.self,
         ])
 
     static func main() {

@@ -20,6 +20,10 @@ struct ResumeCommand: ParsableCommand {
     @Option(help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
     var checkpointEvery: Int?
 
+    @Option(
+        help: "auto, on or off: whether the learner works while environments step. Results do not depend on it.")
+    var overlap = OverlapChoice.auto
+
     @OptionGroup var server: ServerOptions
 
     @Flag(help: "Print nothing but errors.")
@@ -55,7 +59,7 @@ struct ResumeCommand: ParsableCommand {
         defer { connection.embedded?.end() }
         let training = try Training(
             configuration, server: server, connection: connection, isQuiet: quiet, checkpointEvery: checkpointEvery,
-            interruption: Interruption()
+            overlap: overlap, interruption: Interruption()
         ) { run }
         if let newest {
             try training.resume(from: newest.checkpoint, at: newest.path)

@@ -21,6 +21,13 @@ enum TransportChoice: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
+/// Whether the learner works while its environments step.
+enum OverlapChoice: String, ExpressibleByArgument, CaseIterable {
+    case auto
+    case on
+    case off
+}
+
 /// Where the environments come from.
 struct ServerOptions: ParsableArguments {
     @Option(help: "The server's socket, as unix:PATH. (default: a server of its own, ended afterwards)")

@@ -42,6 +42,10 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
     var checkpointEvery: Int?
 
+    @Option(
+        help: "auto, on or off: whether the learner works while environments step. Results do not depend on it.")
+    var overlap = OverlapChoice.auto
+
     @OptionGroup var server: ServerOptions
 
     @Flag(help: "Print nothing but errors.")
@@ -66,7 +70,7 @@ struct TrainCommand: ParsableCommand {
         do {
             training = try Training(
                 configuration, server: server, connection: connection, isQuiet: quiet,
-                checkpointEvery: checkpointEvery, interruption: Interruption()
+                checkpointEvery: checkpointEvery, overlap: overlap, interruption: Interruption()
             ) {
                 let folder = try RunFolder(creating: path)
                 try folder.lock()

@@ -38,10 +38,12 @@ final class Training {
 
     /// A run that is to start from its beginning.
     ///
-    /// - Parameter folder: makes the run's folder, once it is known that the environment can be learnt.
+    /// - Parameters:
+    ///   - overlap: whether the learner works while environments step, where it can; the result is the same.
+    ///   - folder: makes the run's folder, once it is known that the environment can be learnt.
     init(
         _ configuration: RunConfiguration, server: ServerOptions, connection: ServerConnection, isQuiet: Bool,
-        checkpointEvery: Int?, interruption: Interruption, folder: () throws -> RunFolder
+        checkpointEvery: Int?, overlap: OverlapChoice, interruption: Interruption, folder: () throws -> RunFolder
     ) throws {
         self.configuration = configuration
         self.server = server
@@ -50,7 +52,8 @@ final class Training {
         self.interruption = interruption
         let h = configuration.hyperparameters
         batch = try server.make(configuration.environment, count: h.integer("n_envs"), on: connection)
-        learner = try configuration.algorithm.learner(on: batch, hyperparameters: h, seed: configuration.seed)
+        learner = try configuration.algorithm.learner(
+            on: batch, hyperparameters: h, seed: configuration.seed, overlaps: overlap != .off)
         checkpointInterval = checkpointEvery ?? max(learner.totalSteps / 10, Training.leastCheckpointInterval)
         self.folder = try folder()
         checkpoints = CheckpointFolder(of: self.folder)
@@ -196,8 +199,12 @@ final class Training {
                 configuration.environment, count: configuration.hyperparameters.integer("eval_episodes"), on: connection
             )
         self.evaluationBatch = evaluationBatch
-        let evaluation = try evaluate(
-            learner.policy, on: evaluationBatch, seed: configuration.seed &+ Training.evaluationSeedOffset)
+        // The user's wish to end is not kept waiting by long episodes; the log line then goes without.
+        guard
+            let evaluation = try evaluate(
+                learner.policy, on: evaluationBatch, seed: configuration.seed &+ Training.evaluationSeedOffset,
+                shouldStop: { interruption.isRequested })
+        else { return nil }
         if evaluation.meanReturn > bestReturn ?? -.infinity {
             bestReturn = evaluation.meanReturn
             try folder.writeBest(configuration, learner.policy)

@@ -29,6 +29,9 @@ import Testing
         let running = try Agent.program.start(
             InterruptionTests.long + ["--set", "n_steps=1000000", "--envs", "16", "--run", agent.path("run")])
         #expect(eventually { agent.text("run/config.yaml").count > 0 })
+        // In the rollout, that is, once the server has worked: before its first step a run still ends whole.
+        let server = try #require(ownServer(of: running.identifier)).process
+        #expect(eventually { processorTicks(of: server) > 50 })
         running.signal(SIGINT)
         usleep(300_000)
         running.signal(SIGINT)
@@ -58,4 +61,12 @@ import Testing
         #expect(process.status == 1 && process.errors.contains("the connection to the server is lost"))
         #expect(agent.summary(of: "run") == nil)
     }
+}
+
+/// The processor time that a process has used, in hundredths of a second.
+private func processorTicks(of process: Int32) -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+        let rest = text.split(separator: ")").last?.split(separator: " "), rest.count > 12
+    else { return 0 }
+    return (Int(rest[11]) ?? 0) + (Int(rest[12]) ?? 0)
 }

@@ -40,6 +40,27 @@ import Testing
         #expect(try #require(other.summary).weightsSha256 != hash)
     }
 
+    /// The learner at work while environments step, or not: the same weights, over either transport, and a run that was
+    /// begun one way goes on the other.
+    @Test func overlapChangesNothing() throws {
+        let command = "td3 Pendulum-v1 --steps 1200 --set learning_starts=300 --set net_arch=[32,32]"
+        let agent = try Agent()
+        let first = try agent.train(command + " --overlap off", run: "off")
+        let hash = try #require(first.summary, "\(first.process.errors)").weightsSha256
+        for transport in ["socket", "shared-memory"] {
+            let other = try agent.train(command + " --overlap on --transport \(transport)", run: transport)
+            #expect(other.summary?.weightsSha256 == hash, "\(other.process.errors)")
+        }
+        // The later --steps counts.
+        let half = try agent.train(command + " --overlap on --steps 600", run: "half")
+        #expect(half.process.status == 0, "\(half.process.errors)")
+        let steps = try #require(first.summary).steps
+        let resumed = try Agent.program.run(
+            ["resume", agent.path("half"), "--steps", String(steps), "--overlap", "off", "--quiet"])
+        #expect(resumed.status == 0, "\(resumed.errors)")
+        #expect(agent.summary(of: "half")?.steps == steps && agent.summary(of: "half")?.weightsSha256 == hash)
+    }
+
     @Test func runFoldersHoldWhatTheyPromise() throws {
         let agent = try Agent()
         let (process, summary) = try agent.train("ppo CartPole-v1 --steps 2000 --set gamma=0.97 --quiet", run: "run")

@@ -2,10 +2,10 @@ import GymCore
 
 /// Real actions as off-policy learners see them: each dimension from −1 to 1, whatever the bounds of the space.
 struct BoxActions {
-    private let codec: ActionCodec
+    let codec: ActionCodec
     /// Half the extent of each dimension, and its middle.
-    private let scale: [Float]
-    private let middle: [Float]
+    let scale: [Float]
+    let middle: [Float]
 
     var size: Int { codec.size }
 

@@ -12,6 +12,8 @@ package protocol OffPolicyUpdate: HalvedWork {
     /// What went out of the finite numbers, if anything did.
     var notFinite: String? { get }
 
+    /// Whether that many further updates leave what the policy acts by as it is.
+    func leavesActor(updates: Int) -> Bool
     /// Draws the next minibatch: what one thread does for both, in stage 0.
     func prepare()
     /// Does half 0 or 1 of a later stage.
@@ -31,6 +33,8 @@ package protocol OffPolicyUpdate: HalvedWork {
 }
 
 extension OffPolicyUpdate {
+    package func leavesActor(updates: Int) -> Bool { updates == 0 }
+
     package func run(stage: Int, half: Int) {
         let stage = stage % Self.stages
         if stage == 0 {
@@ -55,6 +59,8 @@ public class OffPolicyLearner: Learner {
     package let collector: TransitionCollector
     /// Draws what is done at random.
     final var actionGenerator: NumPyGenerator
+    /// Whether the environments step during updates that leave what the policy acts by as it is.
+    final var overlaps = false
 
     public final var steps: Int { collector.steps }
     public final let totalSteps: Int
@@ -92,11 +98,17 @@ public class OffPolicyLearner: Learner {
         let end = min(totalSteps, steps + TrainingRhythm.reportInterval)
         repeat {
             for step in 0..<rhythm.trainFrequency {
-                act(step: step)
-                try collector.step(write: write)
+                if !collector.isStepPending { try send(step: step) }
+                try collector.receive()
                 stepped()
             }
-            if steps > rhythm.learningStarts && collector.replay.count > 0 { try train() }
+            if steps > rhythm.learningStarts && collector.replay.count > 0 {
+                // The next actions do not depend on what is learnt now. An iteration ends with nothing under way: a
+                // checkpoint may follow.
+                let count = rhythm.updates(environments: collector.count)
+                if overlaps && steps < end && updating.leavesActor(updates: count) { try send(step: 0) }
+                try train()
+            }
         } while steps < end
         var metrics = Metrics()
         metrics["rollout/ep_rew_mean"] = collector.episodes.meanReturn
@@ -106,6 +118,11 @@ public class OffPolicyLearner: Learner {
         metrics["train/learning_rate"] = learningRate.value(progressRemaining: progressRemaining)
         metrics["train/n_updates"] = Double(updates)
         return metrics
+    }
+
+    private func send(step: Int) throws {
+        act(step: step)
+        try collector.send(write: write)
     }
 
     private func train() throws {

@@ -30,13 +30,13 @@ package final class OffPolicyPolicy: Policy {
         }
     }
 
-    private let network: Network
-    private let store: ParameterStore
+    let network: Network
+    let store: ParameterStore
     private let others: [ParameterStore]
-    private let head: Head
-    private var normalisation: Normalisation
+    let head: Head
+    let encoder: ObservationEncoder
+    private(set) var normalisation: Normalisation
     private let workspace: Network.Workspace
-    private let format: InputFormat
     private var observations: PolicyObservations
     private var outputs = allocateFloats(1)
     private var actions = allocateFloats(1)
@@ -56,7 +56,7 @@ package final class OffPolicyPolicy: Policy {
         self.store = store
         self.others = others
         self.head = head
-        format = encoder.format
+        self.encoder = encoder
         observations = PolicyObservations(encoder)
         self.normalisation = normalisation
         workspace = Network.Workspace(for: network, capacity: OffPolicyPolicy.rows)
@@ -73,7 +73,7 @@ package final class OffPolicyPolicy: Policy {
         let input = observations.take(batch, count: count, normalisation)
         for start in stride(from: 0, to: count, by: OffPolicyPolicy.rows) {
             let rows = min(OffPolicyPolicy.rows, count - start)
-            let output = network.forward(store.values, input + start * format.rowBytes, rows: rows, workspace)
+            let output = network.forward(store.values, input + start * encoder.format.rowBytes, rows: rows, workspace)
             (outputs + start * network.outputs).update(from: output, count: rows * network.outputs)
         }
         head.write(outputs, width: network.outputs, rows: count, actions: actions, scratch: scratch, to: target)

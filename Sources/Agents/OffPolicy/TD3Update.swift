@@ -112,6 +112,9 @@ package final class TD3Update: ActorUpdateWithCritics {
         actions.update(from: output, count: rows * actor.outputs)
     }
 
+    /// Whether that many further updates leave the actor as it is: those between two of its own.
+    package func leavesActor(updates count: Int) -> Bool { updates / delay == (updates + count) / delay }
+
     // MARK: The stages
 
     package static let stages = 5

@@ -13,6 +13,8 @@ package final class TransitionCollector {
     private(set) var episodes = EpisodeStatistics()
     private(set) var steps = 0
     private var hasStarted = false
+    /// A step was sent and its results are still to be taken in.
+    private(set) var isStepPending = false
 
     /// Where the replay buffer keeps frames, those that the environments stand at.
     private var frames: [Int32]
@@ -94,12 +96,18 @@ package final class TransitionCollector {
         }
     }
 
-    /// Takes one step of every environment with ``actions``.
+    /// Sends ``actions`` off. Until ``receive()`` the environments step while the learner learns.
     ///
     /// - Parameter write: writes the actions where the environments read them.
-    func step(write: (UnsafeMutablePointer<Float>, Int, BatchBuffer) -> Void) throws {
+    func send(write: (UnsafeMutablePointer<Float>, Int, BatchBuffer) -> Void) throws {
         write(actions, count, batch.actions)
         try batch.sendActions()
+        isStepPending = true
+    }
+
+    /// Waits for the step that was sent, and takes in what it brought.
+    func receive() throws {
+        isStepPending = false
         try batch.receiveResults()
         steps += count
         let results = batch.results

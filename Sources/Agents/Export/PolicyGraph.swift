@@ -1,0 +1,130 @@
+import GymCore
+import NeuralNetwork
+
+/// What a greedy policy computes from an observation, as data: for writing it in formats that other programs read.
+struct PolicyGraph {
+    /// y = f(x W + b).
+    struct Layer {
+        let inputs: Int
+        let outputs: Int
+        /// (inputs, outputs), row-major.
+        let weight: [Float]
+        /// (outputs).
+        let bias: [Float]
+        let activation: Activation
+    }
+
+    /// What the last layer's numbers become.
+    enum Action {
+        /// The largest of each dimension's numbers, counted from `starts`; elements of the given type.
+        case choices(counts: [Int], starts: [Int])
+        /// Real numbers: squashed, then `middle + scale · x`, then held within the bounds.
+        case reals(OffPolicyPolicy.Squashing, scale: [Float], middle: [Float])
+    }
+
+    /// What the observation is multiplied by first: 1/255 for bytes of images.
+    let factor: Float
+    /// Then, with normalisation: (x − shift) · scale, held within ± clip.
+    let normalisation: (shift: [Float], scale: [Float], clip: Float)?
+    let layers: [Layer]
+    let action: Action
+    let codec: ActionCodec
+}
+
+/// A policy that can be written down for other programs.
+protocol ExportablePolicy: Policy {
+    /// What it computes.
+    ///
+    /// - Throws: ``UnsupportedSpaceError`` for observations that are not one array of numbers, for networks on pictures
+    ///   and for stacks of frames.
+    func graph() throws -> PolicyGraph
+}
+
+extension ActorCriticPolicy: ExportablePolicy {
+    func graph() throws -> PolicyGraph {
+        let factor = try PolicyGraph.factor(of: model.encoder, model.actor)
+        let layers = PolicyGraph.layers(of: model.actor.dense, model.actorStore)
+        let action: PolicyGraph.Action =
+            switch model.codec.kind {
+            case .choices(let counts): .choices(counts: counts, starts: model.codec.starts)
+            case .reals(let count):
+                .reals(
+                    .none, scale: [Float](repeating: 1, count: count),
+                    middle: [Float](repeating: 0, count: count))
+            }
+        return PolicyGraph(
+            factor: factor, normalisation: PolicyGraph.frozen(normalisation),
+            layers: layers, action: action, codec: model.codec)
+    }
+}
+
+extension OffPolicyPolicy: ExportablePolicy {
+    func graph() throws -> PolicyGraph {
+        let factor = try PolicyGraph.factor(of: encoder, network)
+        var layers = PolicyGraph.layers(of: network.dense, store)
+        let last = layers.removeLast()
+        let action: PolicyGraph.Action
+        let codec: ActionCodec
+        switch head {
+        case .largest(let choosing, let choices):
+            layers.append(last.columns(last.outputs - choices..<last.outputs))
+            action = .choices(counts: [choices], starts: choosing.starts)
+            codec = choosing
+        case .actions(let box, let squashing):
+            layers.append(last.columns(0..<box.size))
+            action = .reals(squashing, scale: box.scale, middle: box.middle)
+            codec = box.codec
+        }
+        return PolicyGraph(
+            factor: factor, normalisation: PolicyGraph.frozen(normalisation),
+            layers: layers, action: action, codec: codec)
+    }
+}
+
+extension PolicyGraph {
+    /// What the observation is multiplied by.
+    ///
+    /// - Throws: ``UnsupportedSpaceError`` for rows that are not one observation's numbers.
+    fileprivate static func factor(of encoder: ObservationEncoder, _ network: Network) throws -> Float {
+        if network.isConvolutional {
+            throw UnsupportedSpaceError("export knows networks of numbers; this policy looks at pictures (CnnPolicy)")
+        }
+        if encoder.frames > 1 {
+            throw UnsupportedSpaceError(
+                "export knows policies that look at one observation; this one looks at the last \(encoder.frames) "
+                    + "(frame_stack), which whoever runs the model would have to keep")
+        }
+        guard let factor = encoder.factor else {
+            throw UnsupportedSpaceError(
+                "a policy is exported for observations from one Box or MultiBinary space; those of several parts, and "
+                    + "Discrete ones, would leave their encoding to whoever runs it")
+        }
+        return factor
+    }
+
+    fileprivate static func layers(of network: MultiLayerPerceptron, _ store: ParameterStore) -> [Layer] {
+        network.layers.map {
+            Layer(
+                inputs: $0.inputs, outputs: $0.outputs, weight: Array(store[$0.weight]), bias: Array(store[$0.bias]),
+                activation: $0.activation)
+        }
+    }
+
+    fileprivate static func frozen(
+        _ normalisation: Normalisation
+    ) -> (shift: [Float], scale: [Float], clip: Float)? {
+        guard normalisation.observations != nil else { return nil }
+        return (normalisation.shift, normalisation.scale, normalisation.observationClip)
+    }
+}
+
+extension PolicyGraph.Layer {
+    /// The layer with some of its outputs only.
+    func columns(_ range: Range<Int>) -> PolicyGraph.Layer {
+        var part: [Float] = []
+        part.reserveCapacity(inputs * range.count)
+        for row in 0..<inputs { part += weight[row * outputs + range.lowerBound..<row * outputs + range.upperBound] }
+        return PolicyGraph.Layer(
+            inputs: inputs, outputs: range.count, weight: part, bias: Array(bias[range]), activation: activation)
+    }
+}

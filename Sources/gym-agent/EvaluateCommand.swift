@@ -35,21 +35,13 @@ struct EvaluateCommand: ParsableCommand {
     func run() throws { try reporting(play) }
 
     private func play() throws {
-        let run = RunFolder(existing: folder)
-        let configuration: RunConfiguration
-        do {
-            configuration = try run.configuration()
-        } catch let error as RunFolderError {
-            throw ValidationError(error.description)
-        }
-        let tensors = try run.policyTensors()
+        let run = try TrainedRun(folder)
+        let configuration = run.configuration
         let connection = try server.connect()
         defer { connection.embedded?.end() }
         let probe = try server.make(configuration.environment, count: 1, on: connection)
-        let policy = try configuration.algorithm.policy(
-            configuration.hyperparameters, observationSpace: probe.observationSpace, actionSpace: probe.actionSpace)
+        let policy = try run.policy(for: probe)
         try probe.close()
-        try policy.load(tensors)
         let evaluation = try playEpisodes(
             policy, configuration.environment, episodes: episodes, seed: seed, options: server, on: connection)
         let report = Report(

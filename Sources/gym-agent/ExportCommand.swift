@@ -23,22 +23,14 @@ struct ExportCommand: ParsableCommand {
     func run() throws { try reporting(export) }
 
     private func export() throws {
-        let run = RunFolder(existing: folder)
-        let configuration: RunConfiguration
-        do {
-            configuration = try run.configuration()
-        } catch let error as RunFolderError {
-            throw ValidationError(error.description)
-        }
-        let tensors = try run.policyTensors()
+        let run = try TrainedRun(folder)
+        let configuration = run.configuration
         // The server knows the spaces.
         let connection = try server.connect()
         defer { connection.embedded?.end() }
         let probe = try server.make(configuration.environment, count: 1, on: connection)
-        let policy = try configuration.algorithm.policy(
-            configuration.hyperparameters, observationSpace: probe.observationSpace, actionSpace: probe.actionSpace)
+        let policy = try run.policy(for: probe)
         try probe.close()
-        try policy.load(tensors)
         let model = try ONNXModel.encode(
             policy, observationSpace: probe.observationSpace,
             metadata: [

@@ -51,21 +51,14 @@ struct RecordCommand: ParsableCommand {
     func run() throws { try reporting(record) }
 
     private func record() throws {
-        let run = RunFolder(existing: folder)
-        let configuration: RunConfiguration
-        do {
-            configuration = try run.configuration()
-        } catch let error as RunFolderError {
-            throw ValidationError(error.description)
-        }
+        let run = try TrainedRun(folder)
+        let configuration = run.configuration
         let connection = try server.connect()
         defer { connection.embedded?.end() }
         // Not restarted by itself: the picture of an episode's end would be the next one's beginning.
         let batch = try server.make(
             configuration.environment, count: 1, on: connection, autoreset: .disabled, renderMode: "rgb_array")
-        let policy = try configuration.algorithm.policy(
-            configuration.hyperparameters, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace)
-        try policy.load(run.policyTensors())
+        let policy = try run.policy(for: batch)
         var film: FilmRecorder?
         var frames = 0
         func shoot() throws {

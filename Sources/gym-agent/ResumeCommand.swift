@@ -37,13 +37,9 @@ struct ResumeCommand: ParsableCommand {
     func run() throws { try reporting(resume) }
 
     private func resume() throws {
-        let run = RunFolder(existing: folder)
-        var configuration: RunConfiguration
-        do {
-            configuration = try run.configuration()
-        } catch let error as RunFolderError {
-            throw ValidationError(error.description)
-        }
+        let existing = try ExistingRun(folder)
+        let run = existing.folder
+        var configuration = existing.configuration
         try run.lock()
         let newest = try CheckpointFolder(of: run).newest { StandardStreams.error("gym-agent: \($0)") }
         if newest == nil, let obstacle = run.resultWithoutCheckpoint {

@@ -19,9 +19,7 @@ public final class FuzzSession: Sendable {
 
     /// A server with small limits, and environments that take no time.
     public init() throws {
-        var template = Array("/tmp/gym-fuzz-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw SystemError("mkdtemp") }
-        let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        let folder = try temporaryFolder().path
         defer { rmdir(folder) }
         var configuration = ServerConfiguration(logger: Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() })
         configuration.limits.maxFrameBytes = 64 << 10

@@ -1,0 +1,42 @@
+import Agents
+import ArgumentParser
+import GymClient
+
+/// A run that exists, as the command line names it.
+struct ExistingRun {
+    let folder: RunFolder
+    let configuration: RunConfiguration
+
+    /// - Throws: `ValidationError` when there is none; that is wrong use, and not a failure.
+    init(_ path: String) throws {
+        folder = RunFolder(existing: path)
+        do {
+            configuration = try folder.configuration()
+        } catch let error as RunFolderError {
+            throw ValidationError(error.description)
+        }
+    }
+}
+
+/// A run with the weights that it ended with.
+struct TrainedRun {
+    let configuration: RunConfiguration
+    private let tensors: [NamedTensor]
+
+    /// Reads the run before any server is asked for: a run without weights needs none.
+    ///
+    /// - Throws: `ValidationError` when there is no such run, ``RunFolderError`` when it has not ended.
+    init(_ path: String) throws {
+        let run = try ExistingRun(path)
+        configuration = run.configuration
+        tensors = try run.folder.policyTensors()
+    }
+
+    /// The policy, for environments with the spaces of these.
+    func policy(for batch: RemoteVectorEnvironment) throws -> any Policy {
+        let policy = try configuration.algorithm.policy(
+            configuration.hyperparameters, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace)
+        try policy.load(tensors)
+        return policy
+    }
+}

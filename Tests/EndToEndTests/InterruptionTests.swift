@@ -10,7 +10,8 @@ import Testing
     /// Ctrl-C on a terminal reaches everything in the foreground: the run still ends whole.
     @Test func oneCtrlCLeavesAWholeRun() throws {
         let agent = try Agent()
-        let command = ([Agent.program.path] + InterruptionTests.long + ["--run", agent.path("run")])
+        // Without `exec` the shell stays, and some shells tell of the Ctrl-C instead of the run's exit code.
+        let command = (["exec", Agent.program.path] + InterruptionTests.long + ["--run", agent.path("run")])
             .joined(separator: " ")
         let terminal = try RunningProcess(["script", "-qec", command, "/dev/null"])
         #expect(eventually { agent.text("run/progress.csv").count > 2000 })

@@ -313,9 +313,12 @@ class Batch:
                 final_infos.append(info)
                 if final is not None:
                     final.store(index, observation)
-                    # A failure from here on hides the end of the episode before (A11).
-                    resetting = True
-                    infos[index] = self._start(index, None, self.settings.autoreset_options)
+                    try:
+                        infos[index] = self._start(index, None, self.settings.autoreset_options)
+                    except Exception as problem:
+                        # The end of the episode before stands: its reward must not be lost (A11).
+                        infos[index] = {}
+                        self._fail(index, problem, response.faults)
             except Exception as problem:
                 if ended and ended[-1][0] == index:
                     ended.pop()

@@ -71,6 +71,7 @@ import Testing
         running.server.stop(reason: "enough")
         gates.open(1)
         #expect(throws: Never.self) { try batch.receiveStep() }
+        #expect(running.end())
         #expect(throws: GymError.self) { try batch.step() }
         #expect(throws: GymError.self) { try batch.step() }
     }

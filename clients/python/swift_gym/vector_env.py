@@ -17,7 +17,8 @@ from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.info import vector_info
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet
-from swift_gym.spaces import LeafLayout, WireError, assemble, row_of
+from swift_gym.spaces import LeafLayout, assemble, row_of
+from swift_gym.tensors import WireError
 
 __all__ = ["VectorEnv"]
 

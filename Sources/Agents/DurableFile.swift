@@ -1,11 +1,11 @@
 import Glibc
 
 /// Files that survive a crash at any moment.
-enum DurableFile {
+public enum DurableFile {
     /// Writes a side file, has it on the disk, and renames it: under `path` there is the old file or the whole new one.
     ///
     /// - Throws: ``RunFolderError``; the side file is removed then, and the old one stays.
-    static func write(_ bytes: [UInt8], to path: String) throws {
+    public static func write(_ bytes: [UInt8], to path: String) throws {
         try write(to: path) { descriptor in bytes.withUnsafeBytes { writeAll($0, to: descriptor) } }
     }
 
@@ -13,6 +13,14 @@ enum DurableFile {
     ///
     /// - Parameter body: writes to the side file, and returns whether it could, with `errno` set when not.
     static func write(to path: String, _ body: (Int32) -> Bool) throws {
+        if isSpecial(path) {
+            // No file to put in the place of a device or a pipe.
+            let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw failure(path) }
+            defer { Glibc.close(descriptor) }
+            guard body(descriptor) else { throw failure(path) }
+            return
+        }
         let side = path + ".part"
         let descriptor = open(side, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure(path) }
@@ -29,6 +37,12 @@ enum DurableFile {
         // The name is on the disk once its folder is.
         let slash = path.lastIndex(of: "/")
         synchronise(folder: slash.map { String(path[..<$0]) } ?? ".")
+    }
+
+    /// Whether there is something other than a file: a device, a pipe, a folder.
+    private static func isSpecial(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT != S_IFREG
     }
 
     /// Writes everything, however often it takes; `false` with `errno` set when it cannot.

@@ -19,23 +19,27 @@ final class ProgressFile {
     }
 
     /// A file that a run wrote, to go on after its first `length` bytes; what came later is taken away.
-    init(continuing path: String, length: Int) throws {
+    ///
+    /// - Returns: `nil` where there is no log to go on with: none was written yet, or somebody removed it.
+    init?(continuing path: String, length: Int) throws {
         self.path = path
         descriptor = open(path, O_RDWR | O_CLOEXEC)
+        if descriptor < 0 && errno == ENOENT || length == 0 { return nil }
         guard descriptor >= 0 else { throw DurableFile.failure(path) }
         let size = Int(lseek(descriptor, 0, SEEK_END))
         self.length = min(size, length)
         var text = [UInt8](repeating: 0, count: self.length)
         let count = pread(descriptor, &text, text.count, 0)
         guard count == text.count else { throw DurableFile.failure(path) }
-        let header = text.prefix { $0 != UInt8(ascii: "\n") }
+        guard let end = text.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+        let header = text[..<end]
         columns = String(decoding: header, as: UTF8.self).split(separator: ",").map(String.init)
         guard ftruncate(descriptor, self.length) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
             throw DurableFile.failure(path)
         }
     }
 
-    deinit { close(descriptor) }
+    deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Adds a row: a number for each column, nothing for those that have none.
     func log(_ metrics: Metrics) throws {

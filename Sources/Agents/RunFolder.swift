@@ -182,7 +182,7 @@ public final class RunFolder {
     /// Goes on with the `progress.csv` of a run at a step: rows after its first `length` bytes are taken away.
     public func continueProgress(length: Int, step: Int) throws {
         resumedStep = step
-        progress = length > 0 ? try ProgressFile(continuing: path("progress.csv"), length: length) : nil
+        progress = try ProgressFile(continuing: path("progress.csv"), length: length)
     }
 
     /// Has the rows of `progress.csv` on the disk.
@@ -251,7 +251,11 @@ public final class RunFolder {
         guard let data = try? Data(contentsOf: file("policy.safetensors")) else {
             throw RunFolderError("\(url.path) has no readable policy.safetensors: the run did not end whole")
         }
-        return try Safetensors.decode([UInt8](data)).tensors
+        do {
+            return try Safetensors.decode([UInt8](data)).tensors
+        } catch let error as PolicyError {
+            throw PolicyError("\(path("policy.safetensors")): \(error)")
+        }
     }
 
     private func file(_ name: String) -> URL { url.appendingPathComponent(name) }

@@ -24,23 +24,37 @@ public final class FilmRecorder {
         guard framesPerSecond.isFinite, framesPerSecond > 0 else {
             throw FilmError("a film needs a positive number of frames a second, not \(framesPerSecond)")
         }
+        try FilmRecorder.check(file: file)
         self.file = file
         self.width = width
         self.height = height
-        switch URL(fileURLWithPath: file).pathExtension.lowercased() {
+        switch FilmRecorder.kind(of: file) {
         case "gif":
             target = .gif(GIFEncoder(width: width, height: height, framesPerSecond: framesPerSecond))
             // Found out now rather than after the last frame.
-            guard FileManager.default.createFile(atPath: file, contents: nil) else {
-                throw FilmError("\(file) cannot be written")
+            guard let opened = fopen(file, "w") else {
+                throw FilmError("\(file) cannot be written: \(String(cString: strerror(errno)))")
             }
-        case "mp4":
+            fclose(opened)
+        default:
             target = try FilmRecorder.startFFmpeg(
                 file: file, width: width, height: height, framesPerSecond: framesPerSecond)
-        case let other:
-            throw FilmError(
-                "a film's name ends in .gif or .mp4; '\(file)' ends in \(other.isEmpty ? "neither" : ".\(other)")")
         }
+    }
+
+    /// Looks at the name alone.
+    ///
+    /// - Throws: ``FilmError`` unless it says what kind of film it is to be.
+    public static func check(file: String) throws {
+        let kind = kind(of: file)
+        guard ["gif", "mp4"].contains(kind) else {
+            throw FilmError(
+                "a film's name ends in .gif or .mp4; '\(file)' ends in \(kind.isEmpty ? "neither" : ".\(kind)")")
+        }
+    }
+
+    private static func kind(of file: String) -> String {
+        URL(fileURLWithPath: file).pathExtension.lowercased()
     }
 
     /// Adds a frame.

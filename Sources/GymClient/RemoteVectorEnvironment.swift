@@ -114,8 +114,8 @@ public final class RemoteVectorEnvironment {
 
     /// Steps all environments with ``actions`` and waits for the results.
     ///
-    /// - Throws: ``GymError``. After ``GymError/environmentFaults(_:)`` the results hold for the other environments;
-    ///   after ``GymError/refused(_:)`` nothing was stepped.
+    /// - Throws: ``GymError``. After ``GymError/environmentFaults(_:)`` the results hold for the other environments, and
+    ///   for an episode whose end came before the reset that failed; after ``GymError/refused(_:)`` nothing was stepped.
     public func step(wantsInfo: Bool = false) throws {
         try sendStep(wantsInfo: wantsInfo)
         try receiveStep()

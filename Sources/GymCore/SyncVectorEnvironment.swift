@@ -248,7 +248,11 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         if rules.autoreset == .sameStep {
             buffers.finalObservation.copyRow(row, from: buffers.observation, row: row)
             if rules.wantsInfo { buffers.finalInfos[row] = slot.pointee.environment.info }
-            try startEpisode(slot, row: row, into: buffers, rules: rules)
+            do {
+                try startEpisode(slot, row: row, into: buffers, rules: rules)
+            } catch {
+                throw AutoresetFailure(reason: error)
+            }
         }
     }
 
@@ -259,6 +263,10 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     ) -> EnvironmentFault {
         slot.pointee.phase = .ended
         buffers.observation.clearRow(row)
+        // The episode before ended as it should: its last reward and observation must not be lost.
+        if let failure = error as? AutoresetFailure {
+            return EnvironmentFault(index: row, message: "\(failure.reason)")
+        }
         buffers.finalObservation.clearRow(row)
         buffers.rewards[row] = 0
         buffers.terminated[row] = 0
@@ -343,6 +351,15 @@ enum EpisodePhase: UInt8 {
     case running = 1
     /// Its episode has ended and it was not reset since.
     case ended = 2
+}
+
+/// The reset failed that same-step autoreset makes.
+@usableFromInline
+struct AutoresetFailure: Error {
+    @usableFromInline let reason: any Error
+
+    @inlinable
+    init(reason: any Error) { self.reason = reason }
 }
 
 // Not within the generic class: what is would have its type looked up in every step.

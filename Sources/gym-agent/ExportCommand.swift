@@ -37,7 +37,7 @@ struct ExportCommand: ParsableCommand {
                 ("environment", configuration.environment), ("algorithm", configuration.algorithm.rawValue),
                 ("seed", String(configuration.seed)),
             ])
-        try write(model, to: onnx)
+        try DurableFile.write(model, to: onnx)
         StandardStreams.print("wrote \(onnx): \(model.count) bytes")
     }
 }

@@ -92,7 +92,7 @@ struct PlotCommand: ParsableCommand {
             isVector
             ? Array(chart.svg(width: width, height: height).utf8)
             : PNGEncoder.encode(chart.picture(width: width, height: height))
-        try write(bytes, to: out)
+        try DurableFile.write(bytes, to: out)
         StandardStreams.print("wrote \(out)")
     }
 
@@ -120,14 +120,5 @@ struct PlotCommand: ParsableCommand {
             return nil
         }
         return (Int(size.ws_col), Int(size.ws_row))
-    }
-}
-
-/// Writes a file whole, or leaves what was there.
-func write(_ bytes: [UInt8], to path: String) throws {
-    do {
-        try Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-        throw RunFolderError("cannot write \(path): \(error.localizedDescription)")
     }
 }

@@ -36,6 +36,11 @@ struct RecordCommand: ParsableCommand {
     @OptionGroup var server: ServerOptions
 
     func validate() throws {
+        do {
+            try FilmRecorder.check(file: out)
+        } catch {
+            throw ValidationError("--out: \(error)")
+        }
         if let width, width < 1 { throw ValidationError("--width is \(width); it has to be at least 1") }
         guard (1...1000).contains(episodes) else {
             throw ValidationError("--episodes is \(episodes); it has to be from 1 to 1000")

@@ -17,21 +17,10 @@ struct ResumeCommand: ParsableCommand {
     @Option(help: "Steps that the whole run is to have; falling schedules then fall until there. (default: as before)")
     var steps: Int?
 
-    @Option(help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
-    var checkpointEvery: Int?
-
-    @Option(
-        help: "auto, on or off: whether the learner works while environments step. Results do not depend on it.")
-    var overlap = OverlapChoice.auto
-
-    @OptionGroup var server: ServerOptions
-
-    @Flag(help: "Print nothing but errors.")
-    var quiet = false
+    @OptionGroup var options: TrainingOptions
 
     func validate() throws {
         if let steps, steps < 1 { throw ValidationError("--steps is \(steps); it has to be at least 1") }
-        try validateCheckpointInterval(checkpointEvery)
     }
 
     func run() throws { try reporting(resume) }
@@ -51,24 +40,18 @@ struct ResumeCommand: ParsableCommand {
             }
             configuration = configuration.withSteps(steps)
         }
-        let connection = try server.connect()
+        let connection = try options.server.connect()
         defer { connection.embedded?.end() }
         let training = try Training(
-            configuration, server: server, connection: connection, isQuiet: quiet, checkpointEvery: checkpointEvery,
-            overlap: overlap, interruption: Interruption()
+            configuration, options: options, connection: connection, interruption: Interruption()
         ) { run }
         if let newest {
             try training.resume(from: newest.checkpoint, at: newest.path)
-            if !quiet { StandardStreams.print("going on at step \(newest.checkpoint.steps)") }
-        } else if !quiet {
+            if !options.quiet { StandardStreams.print("going on at step \(newest.checkpoint.steps)") }
+        } else if !options.quiet {
             StandardStreams.print("the run has no checkpoint yet: it starts again from its beginning")
         }
         if steps != nil { try run.write(configuration) }
         _ = try training.run()
     }
-}
-
-/// Checks `--checkpoint-every`.
-func validateCheckpointInterval(_ steps: Int?) throws {
-    if let steps, steps < 1 { throw ValidationError("--checkpoint-every is \(steps); it has to be at least 1") }
 }

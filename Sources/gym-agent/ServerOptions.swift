@@ -21,13 +21,6 @@ enum TransportChoice: String, ExpressibleByArgument, CaseIterable {
     }
 }
 
-/// Whether the learner works while its environments step.
-enum OverlapChoice: String, ExpressibleByArgument, CaseIterable {
-    case auto
-    case on
-    case off
-}
-
 /// Where the environments come from.
 struct ServerOptions: ParsableArguments {
     @Option(help: "The server's socket, as unix:PATH. (default: a server of its own, ended afterwards)")
@@ -39,7 +32,7 @@ struct ServerOptions: ParsableArguments {
     /// Connects to the server, after starting one if none was given.
     func connect() throws -> ServerConnection {
         if let server {
-            guard server.hasPrefix("unix:") else {
+            guard server.hasPrefix("unix:"), server != "unix:" else {
                 throw ValidationError("--server is '\(server)'; it has to be unix:PATH")
             }
             return ServerConnection(embedded: nil, connection: try Connection(path: server, name: "gym-agent"))

@@ -39,24 +39,14 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A hyperparameter; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
-    @Option(help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
-    var checkpointEvery: Int?
-
-    @Option(
-        help: "auto, on or off: whether the learner works while environments step. Results do not depend on it.")
-    var overlap = OverlapChoice.auto
-
-    @OptionGroup var server: ServerOptions
-
-    @Flag(help: "Print nothing but errors.")
-    var quiet = false
+    @OptionGroup var options: TrainingOptions
 
     func validate() throws {
         if let steps, steps < 1 { throw ValidationError("--steps is \(steps); it has to be at least 1") }
+        if runFolder?.isEmpty == true { throw ValidationError("--run is empty; it has to be a folder's path") }
         if let envs, !(1...65_536).contains(envs) {
             throw ValidationError("--envs is \(envs); it has to be from 1 to 65536")
         }
-        try validateCheckpointInterval(checkpointEvery)
     }
 
     func run() throws { try reporting(train) }
@@ -64,13 +54,12 @@ struct TrainCommand: ParsableCommand {
     private func train() throws {
         let configuration = try self.configuration()
         let path = try unusedFolder()
-        let connection = try server.connect()
+        let connection = try options.server.connect()
         defer { connection.embedded?.end() }
         let training: Training
         do {
             training = try Training(
-                configuration, server: server, connection: connection, isQuiet: quiet,
-                checkpointEvery: checkpointEvery, overlap: overlap, interruption: Interruption()
+                configuration, options: options, connection: connection, interruption: Interruption()
             ) {
                 let folder = try RunFolder(creating: path)
                 try folder.lock()

@@ -21,6 +21,7 @@ struct ExistingRun {
 /// A run with the weights that it ended with.
 struct TrainedRun {
     let configuration: RunConfiguration
+    private let folder: RunFolder
     private let tensors: [NamedTensor]
 
     /// Reads the run before any server is asked for: a run without weights needs none.
@@ -29,6 +30,7 @@ struct TrainedRun {
     init(_ path: String) throws {
         let run = try ExistingRun(path)
         configuration = run.configuration
+        folder = run.folder
         tensors = try run.folder.policyTensors()
     }
 
@@ -36,7 +38,11 @@ struct TrainedRun {
     func policy(for batch: RemoteVectorEnvironment) throws -> any Policy {
         let policy = try configuration.algorithm.policy(
             configuration.hyperparameters, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace)
-        try policy.load(tensors)
+        do {
+            try policy.load(tensors)
+        } catch let error as PolicyError {
+            throw PolicyError("\(folder.url.path)/policy.safetensors does not fit its config.yaml: \(error)")
+        }
         return policy
     }
 }

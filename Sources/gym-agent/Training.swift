@@ -10,12 +10,11 @@ final class Training {
     private let configuration: RunConfiguration
     private let folder: RunFolder
     private let checkpoints: CheckpointFolder
-    private let server: ServerOptions
+    private let options: TrainingOptions
     private let connection: ServerConnection
     private let batch: RemoteVectorEnvironment
     private let learner: any Learner
     private let checkpointInterval: Int
-    private let isQuiet: Bool
     private let interruption: Interruption
 
     private var iterations = 0
@@ -38,23 +37,21 @@ final class Training {
 
     /// A run that is to start from its beginning.
     ///
-    /// - Parameters:
-    ///   - overlap: whether the learner works while environments step, where it can; the result is the same.
-    ///   - folder: makes the run's folder, once it is known that the environment can be learnt.
+    /// - Parameter folder: makes the run's folder, once it is known that the environment can be learnt.
     init(
-        _ configuration: RunConfiguration, server: ServerOptions, connection: ServerConnection, isQuiet: Bool,
-        checkpointEvery: Int?, overlap: OverlapChoice, interruption: Interruption, folder: () throws -> RunFolder
+        _ configuration: RunConfiguration, options: TrainingOptions, connection: ServerConnection,
+        interruption: Interruption, folder: () throws -> RunFolder
     ) throws {
         self.configuration = configuration
-        self.server = server
+        self.options = options
         self.connection = connection
-        self.isQuiet = isQuiet
         self.interruption = interruption
         let h = configuration.hyperparameters
-        batch = try server.make(configuration.environment, count: h.integer("n_envs"), on: connection)
+        batch = try options.server.make(configuration.environment, count: h.integer("n_envs"), on: connection)
         learner = try configuration.algorithm.learner(
-            on: batch, hyperparameters: h, seed: configuration.seed, overlaps: overlap != .off)
-        checkpointInterval = checkpointEvery ?? max(learner.totalSteps / 10, Training.leastCheckpointInterval)
+            on: batch, hyperparameters: h, seed: configuration.seed, overlaps: options.overlap != .off)
+        checkpointInterval =
+            options.checkpointEvery ?? max(learner.totalSteps / 10, Training.leastCheckpointInterval)
         self.folder = try folder()
         checkpoints = CheckpointFolder(of: self.folder)
     }
@@ -118,7 +115,7 @@ final class Training {
 
     /// Runs to the end, or until the user interrupts, and leaves a whole run folder.
     func run() throws -> RunSummary {
-        var display = ProgressDisplay(total: learner.totalSteps, done: learner.steps, isQuiet: isQuiet)
+        var display = ProgressDisplay(total: learner.totalSteps, done: learner.steps, isQuiet: options.quiet)
         start = .now
         var meanReturn: Double?
         while learner.steps < learner.totalSteps && !interruption.isRequested {
@@ -138,7 +135,7 @@ final class Training {
         let hash = try folder.write(learner.policy)
         let evaluation = try playEpisodes(
             learner.policy, configuration.environment, episodes: Training.finalEpisodes,
-            seed: configuration.seed &+ Training.finalSeedOffset, options: server, on: connection)
+            seed: configuration.seed &+ Training.finalSeedOffset, options: options.server, on: connection)
         let summary = RunSummary(
             algorithm: configuration.algorithm.rawValue, environment: configuration.environment,
             seed: configuration.seed, steps: learner.steps, wallSeconds: seconds, updates: learner.updates,
@@ -175,7 +172,7 @@ final class Training {
     }
 
     private func report(_ summary: RunSummary) {
-        if isQuiet { return }
+        if options.quiet { return }
         StandardStreams.print(
             String(
                 format: "%d steps in %.2f s; greedy return %.1f over %d episodes", summary.steps, summary.wallSeconds,
@@ -195,7 +192,7 @@ final class Training {
         defer { evaluationSeconds += seconds(.now - start) }
         let evaluationBatch =
             try self.evaluationBatch
-            ?? server.make(
+            ?? options.server.make(
                 configuration.environment, count: configuration.hyperparameters.integer("eval_episodes"), on: connection
             )
         self.evaluationBatch = evaluationBatch

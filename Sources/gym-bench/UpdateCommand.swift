@@ -154,22 +154,24 @@ struct UpdateCommand: ParsableCommand {
         return replay
     }
 
-    /// Something that computes both halves' products of ``together`` updates as a learner runs them.
-    private func products(
-        _ sizes: Sizes, operations: Double, _ describe: (MatrixProductList, Int) -> Void
-    ) -> () -> Void {
-        final class Work: HalvedWork {
-            let lists = [MatrixProductList(), MatrixProductList()]
-            func run(stage: Int, half: Int) { lists[half].run() }
-        }
-        let work = Work()
-        describe(work.lists[0], (sizes.batch + 1) / 2)
-        describe(work.lists[1], sizes.batch / 2)
-        let runner = HalfRunner(threads: threads, operations: operations)
-        return { runner.run(work, stages: UpdateCommand.together) }
+    /// What makes ``together`` updates as a learner runs them, and what computes both halves' products of as many.
+    ///
+    /// - Parameter products: lists the products of one update of so many rows.
+    private func timed<Update: OffPolicyUpdate>(
+        _ update: Update, _ h: Hyperparameters, _ sizes: Sizes, products: (MatrixProductList, Int) -> Void
+    ) -> (update: () -> Void, products: () -> Void) {
+        let work = HalvedProducts()
+        products(work.lists[0], (sizes.batch + 1) / 2)
+        products(work.lists[1], sizes.batch / 2)
+        update.begin(
+            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
+        let operations = update.operations * Double(UpdateCommand.together)
+        let runners = (0..<2).map { _ in HalfRunner(threads: threads, operations: operations) }
+        return (
+            { runners[0].run(update, stages: UpdateCommand.together * Update.stages) },
+            { runners[1].run(work, stages: UpdateCommand.together) }
+        )
     }
-
-    private func runner(_ operations: Double) -> HalfRunner { HalfRunner(threads: threads, operations: operations) }
 
     private func dqn(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         var h = try hyperparameters(DQN.schema, sizes)
@@ -186,66 +188,45 @@ struct UpdateCommand: ParsableCommand {
                 h, input: try NetworkInput(h, observationSpace: sizes.space), choices: sizes.actions,
                 replay: replay(sizes, choices: sizes.actions), seed: 0)
         }
-        update.begin(
-            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
-        let operations = update.operations * Double(UpdateCommand.together)
-        let runner = runner(operations)
         let network = update.network
-        return (
-            { runner.run(update, stages: UpdateCommand.together * DQNUpdate.stages) },
-            products(sizes, operations: operations) { list, rows in
-                for _ in 0..<2 { list.addForward(network, rows: rows) }
-                list.addBackward(network, rows: rows)
-            }
-        )
+        return timed(update, h, sizes) { list, rows in
+            for _ in 0..<2 { list.addForward(network, rows: rows) }
+            list.addBackward(network, rows: rows)
+        }
     }
 
     private func td3(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let h = try hyperparameters(TD3.schema, sizes)
         let update = TD3Update(h, replay: replay(sizes, choices: nil), seed: 0)
-        update.begin(
-            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
-        let operations = update.operations * Double(UpdateCommand.together)
-        let runner = runner(operations)
         let (actor, critic) = (update.actor, update.criticNetworks)
-        return (
-            { runner.run(update, stages: UpdateCommand.together * TD3Update.stages) },
-            // Two updates of the critics for one of the actor: the list is of two.
-            halved(
-                products(sizes, operations: operations) { list, rows in
-                    for _ in 0..<2 {
-                        list.addForward(actor, rows: rows)
-                        for network in critic + critic { list.addForward(network, rows: rows) }
-                        for network in critic { list.addBackward(network, rows: rows, gradient: true) }
-                    }
-                    list.addForward(actor, rows: rows)
-                    list.addForward(critic[0], rows: rows)
-                    list.addBackward(critic[0], rows: rows, gradient: false, inputColumns: sizes.actions)
-                    list.addBackward(actor, rows: rows, gradient: true)
-                })
-        )
+        let timed = timed(update, h, sizes) { list, rows in
+            for _ in 0..<2 {
+                list.addForward(actor, rows: rows)
+                for network in critic + critic { list.addForward(network, rows: rows) }
+                for network in critic { list.addBackward(network, rows: rows, gradient: true) }
+            }
+            list.addForward(actor, rows: rows)
+            list.addForward(critic[0], rows: rows)
+            list.addBackward(critic[0], rows: rows, gradient: false, inputColumns: sizes.actions)
+            list.addBackward(actor, rows: rows, gradient: true)
+        }
+        // Two updates of the critics for one of the actor: the list is of two.
+        return (timed.update, halved(timed.products))
     }
 
     private func sac(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let h = try hyperparameters(SAC.schema, sizes)
         let update = SACUpdate(h, replay: replay(sizes, choices: nil), seed: 0)
-        update.begin(
-            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
-        let operations = update.operations * Double(UpdateCommand.together)
-        let runner = runner(operations)
         let (actor, critic) = (update.actor, update.criticNetworks)
-        return (
-            { runner.run(update, stages: UpdateCommand.together * SACUpdate.stages) },
-            products(sizes, operations: operations) { list, rows in
-                for _ in 0..<2 { list.addForward(actor, rows: rows) }
-                for network in critic + critic + critic { list.addForward(network, rows: rows) }
-                for network in critic {
-                    list.addBackward(network, rows: rows, gradient: true)
-                    list.addBackward(network, rows: rows, gradient: false, inputColumns: sizes.actions)
-                }
-                list.addBackward(actor, rows: rows, gradient: true)
+        return timed(update, h, sizes) { list, rows in
+            for _ in 0..<2 { list.addForward(actor, rows: rows) }
+            for network in critic + critic + critic { list.addForward(network, rows: rows) }
+            for network in critic {
+                list.addBackward(network, rows: rows, gradient: true)
+                list.addBackward(network, rows: rows, gradient: false, inputColumns: sizes.actions)
             }
-        )
+            list.addBackward(actor, rows: rows, gradient: true)
+        }
     }
 
     // MARK: PPO
@@ -283,6 +264,12 @@ struct UpdateCommand: ParsableCommand {
         }
         return (update, threads == 1 ? each[0] + each[1] : max(each[0], each[1]))
     }
+}
+
+/// The matrix products of both halves of an update.
+private final class HalvedProducts: HalvedWork {
+    let lists = [MatrixProductList(), MatrixProductList()]
+    func run(stage: Int, half: Int) { lists[half].run() }
 }
 
 /// A benchmark of a pair, as the time of one.

@@ -48,6 +48,11 @@ struct PlayCommand: ParsableCommand {
     var width: Int?
 
     func validate() throws {
+        do {
+            if let record { try FilmRecorder.check(file: record) }
+        } catch {
+            throw ValidationError("--record: \(error)")
+        }
         if let width, width < 1 { throw ValidationError("--width is \(width); it has to be at least 1") }
         if let steps, steps < 1 { throw ValidationError("--steps is \(steps); it has to be at least 1") }
         if let fps, !(fps > 0 && fps <= 1000) {

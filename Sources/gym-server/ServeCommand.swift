@@ -90,6 +90,10 @@ struct ServeCommand: ParsableCommand {
         do {
             server = try Server(
                 registry: registry, path: socket, configuration: try serverConfiguration())
+        } catch let error as SocketPathError {
+            throw ValidationError("--socket: \(error)")
+        } catch let error as ValidationError {
+            throw error
         } catch {
             StandardStreams.error("gym-server: \(error)")
             throw ExitCode(1)
@@ -117,8 +121,14 @@ struct ServeCommand: ParsableCommand {
         configuration.allowedUsers.formUnion(allowUser)
         configuration.allowsShutdown = allowShutdown
         if let tokenFile {
-            let text = try String(contentsOfFile: tokenFile, encoding: .utf8)
-            configuration.token = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+            guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
+                throw ValidationError("--token-file: \(tokenFile) cannot be read")
+            }
+            // With an empty one everybody would be let in.
+            guard let token = text.split(whereSeparator: \.isNewline).first else {
+                throw ValidationError("--token-file: \(tokenFile) is empty; its first line is the token")
+            }
+            configuration.token = String(token)
         }
         return configuration
     }

@@ -138,6 +138,13 @@ func addOrderMutants(to list: inout MutantList) {
             "episode_lengths", .bytes(lengths.enumerated().map { $0.offset % 8 == 0 ? $0.element + 1 : $0.element }))
     }
     list.part(
+        "step", "failed-reset-hides-the-end", "loses the last reward of an episode when the reset after it fails",
+        caughtBy: "fault.same-step-autoreset"
+    ) { step in
+        guard step.has("faults") else { return }
+        step.set("rewards", .bytes(step.bytes("rewards").map { _ in 0 }))
+    }
+    list.part(
         "step", "fault-loses-infos-row", "leaves a row that failed out of final_info", caughtBy: "fault.same-step-info"
     ) { step in
         guard step.has("faults") else { return }

@@ -17,6 +17,9 @@ import Testing
         ("ppo CartPole-v1 --steps 0", "--steps is 0"), ("ppo CartPole-v1 --envs 0", "--envs is 0"),
         ("ppo CartPole-v1 --server /tmp/x", "--server is '/tmp/x'; it has to be unix:PATH"),
         ("ppo CartPole-v1 --set use_sde=true", "cannot learn CartPole-v1"),
+        ("ppo CartPole-v1 --set n_steps=1000000 --envs 65536", "the n_steps × n_envs = 65536000000 steps of a rollout"),
+        ("ppo CartPole-v1 --server unix:", "--server is 'unix:'; it has to be unix:PATH"),
+        ("ppo CartPole-v1 --run=", "--run is empty"),
     ]) func wrongUsage(arguments: String, message: String) throws {
         let agent = try Agent()
         let process = try agent.train(arguments, run: "run").process

@@ -34,7 +34,8 @@ import Testing
         let server = try #require(ownServer(of: running.identifier)).process
         #expect(eventually { processorTicks(of: server) > 50 })
         running.signal(SIGINT)
-        usleep(300_000)
+        // Two that come before the first is heard are one.
+        #expect(eventually { running.errors.contains("ending the run") })
         running.signal(SIGINT)
         #expect(try running.finish().status == 130)
         #expect(agent.summary(of: "run") == nil)
@@ -48,8 +49,8 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: server.folder + "/socket"))
         running.signal(signal)
         #expect(try running.finish().status == (signal == SIGKILL ? -SIGKILL : 0))
-        #expect(eventually(within: 5) { kill(server.process, 0) != 0 }, "the server lives on")
-        #expect(eventually(within: 5) { !FileManager.default.fileExists(atPath: server.folder) })
+        #expect(eventually { kill(server.process, 0) != 0 }, "the server lives on")
+        #expect(eventually { !FileManager.default.fileExists(atPath: server.folder) })
     }
 
     /// A server that dies in the middle of a run is named, with exit code 1.

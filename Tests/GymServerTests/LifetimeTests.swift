@@ -4,6 +4,7 @@ import GymCore
 import GymProtocol
 import GymServer
 import ServerTestSupport
+import TestSupport
 import Testing
 
 /// What ends, and what goes with it.
@@ -54,7 +55,8 @@ import Testing
             try batch.close()
             #expect(throws: GymError.self) { try batch.step() }
         }
-        #expect(-start.timeIntervalSinceNow < 2)
+        // Each wait would be one of a second.
+        #expect(-start.timeIntervalSinceNow < 25)
     }
 
     @Test("Memory, descriptors and threads stay flat over many makes and closes") func flat() throws {
@@ -81,15 +83,17 @@ import Testing
 
     @Test("C8: a stop finishes the step in flight, tells clients, removes the socket", arguments: Transport.allCases)
     func gracefulEnd(transport: Transport) throws {
-        let running = try RunningServer()
+        let gates = Gates()
+        let running = try RunningServer(registry: gates.registry)
         let connection = try running.connect()
-        let batch = try connection.make("test/Slow-v0", transport: transport)
+        let batch = try connection.make("test/Gated-v0", transport: transport)
         try batch.reset()
-        batch.actions.elements(as: Int64.self)[0] = 300
+        batch.actions.elements(as: Int64.self)[0] = 1
         let idle = try running.raw()
         try batch.sendStep()
-        usleep(50_000)
+        #expect(gates.waitForArrivals(1))
         running.server.stop(reason: "enough")
+        gates.open(1)
         try batch.receiveStep()
         #expect(batch.results.observation.elements(as: Int64.self)[0] == 1)
         guard case .notice(.shuttingDown(let reason)) = try idle.next() else { Issue.record("no notice"); return }
@@ -103,33 +107,39 @@ import Testing
     }
 
     @Test("An environment that never comes back does not keep a server from ending") func stuckEnvironment() throws {
-        let running = try RunningServer()
+        let gates = Gates()
+        let running = try RunningServer(registry: gates.registry)
         let raw = try running.raw()
-        let slow = try raw.make("test/Slow-v0", count: 4)
-        _ = try raw.ask(.reset(ResetParameters()), handle: slow)
-        let wait = BatchBuffer(space: .discrete(count: 5001), count: 4)
-        wait.elements(as: Int64.self).update(repeating: 5000)
-        try raw.send(.step(wait, wantsInfo: false), handle: slow)
-        usleep(50_000)
-        let start = Date()
+        let stuck = try raw.make("test/Gated-v0", count: 4)
+        _ = try raw.ask(.reset(ResetParameters()), handle: stuck)
+        let actions = BatchBuffer(space: .discrete(count: 4), count: 4)
+        actions.elements(as: Int64.self).update(repeating: 1)
+        try raw.send(.step(actions, wantsInfo: false), handle: stuck)
+        #expect(gates.waitForArrivals(1))
         #expect(running.end())
-        #expect(-start.timeIntervalSinceNow < 8)
+        gates.openAll()
     }
 
     @Test("C10: a client that never reads holds up nobody, and is given up") func neverReads() throws {
-        let running = try RunningServer { $0.sendTimeoutSeconds = 1.5 }
-        let deaf = try running.raw()
-        let handle = try deaf.make("test/Echo-v0", count: 10_000)
-        try deaf.send(.reset(ResetParameters()), handle: handle)
-        deaf.socket.setTimeouts(receive: 1, send: 0.2)
-        // Answers of 120 kB each, until nothing goes any more.
-        var sent = 0
-        while sent < 200, (try? deaf.send(.sample(.observation, seed: nil), handle: handle)) != nil { sent += 1 }
-        let start = Date()
-        let other = try running.connect()
-        try other.ping()
-        #expect(-start.timeIntervalSinceNow < 1)
-        #expect(running.waits { $0.connections == 1 && $0.environments == 0 })
+        func deafen(_ running: RunningServer) throws -> RawConnection {
+            let deaf = try running.raw()
+            let handle = try deaf.make("test/Echo-v0", count: 10_000)
+            try deaf.send(.reset(ResetParameters()), handle: handle)
+            deaf.socket.setTimeouts(receive: 1, send: 0.2)
+            // Answers of 120 kB each, until nothing goes any more.
+            var sent = 0
+            while sent < 200, (try? deaf.send(.sample(.observation, seed: nil), handle: handle)) != nil { sent += 1 }
+            return deaf
+        }
+        let patient = try RunningServer { $0.sendTimeoutSeconds = 600 }
+        let deaf = try deafen(patient)
+        guard case .ping = try patient.raw().ask(.ping) else { Issue.record("no answer"); return }
+        #expect(patient.server.status.environments == 10_000)
+        withExtendedLifetime(deaf) {}
+        let strict = try RunningServer { $0.sendTimeoutSeconds = 0.5 }
+        let given = try deafen(strict)
+        #expect(strict.waits { $0.connections == 0 && $0.environments == 0 })
+        withExtendedLifetime(given) {}
     }
 
     @Test("X1: the socket is its owner's alone; stale ones are replaced, live ones refused") func socketFile() throws {

@@ -3,6 +3,7 @@ import GymClient
 import GymCore
 import GymProtocol
 import ServerTestSupport
+import TestSupport
 import Testing
 
 /// Each limit: the typed error at once, and what was refused is counted nowhere.
@@ -44,29 +45,29 @@ import Testing
     }
 
     @Test("L6: pending requests") func pending() throws {
-        let running = try RunningServer { $0.limits.maxPendingRequests = 2 }
+        let gates = Gates()
+        let running = try RunningServer(registry: gates.registry) { $0.limits.maxPendingRequests = 2 }
         let raw = try running.raw()
-        let slow = try raw.make("test/Slow-v0")
-        _ = try raw.make("test/Slow-v0")
-        guard case .reset = try raw.ask(.reset(ResetParameters()), handle: slow) else {
+        let handle = try raw.make("test/Gated-v0")
+        guard case .reset = try raw.ask(.reset(ResetParameters()), handle: handle) else {
             Issue.record("no reset"); return
         }
-        let wait = BatchBuffer(space: .discrete(count: 5001), count: 1)
-        wait.elements(as: Int64.self)[0] = 100
-        for id in 11...14 as ClosedRange<UInt64> { try raw.send(.step(wait, wantsInfo: false), handle: slow, id: id) }
-        var answered: [UInt64] = []
-        var refused: [UInt64] = []
-        for _ in 0..<4 {
-            let response = try raw.response()
-            if case .error(let error) = response.message {
-                #expect(error.code == .limitExceeded)
-                refused.append(response.id)
-            } else {
-                answered.append(response.id)
-            }
+        let actions = BatchBuffer(space: .discrete(count: 4), count: 1)
+        actions.elements(as: Int64.self)[0] = 1
+        for id in 11...14 as ClosedRange<UInt64> {
+            try raw.send(.step(actions, wantsInfo: false), handle: handle, id: id)
         }
-        #expect(answered == [11, 12])
-        #expect(refused == [13, 14])
+        for id in [13, 14] as [UInt64] {
+            let response = try raw.response()
+            guard case .error(let error) = response.message else { Issue.record("\(response.message)"); return }
+            #expect(response.id == id && error.code == .limitExceeded)
+        }
+        gates.open(1)
+        for id in [11, 12] as [UInt64] {
+            let response = try raw.response()
+            guard case .step = response.message else { Issue.record("\(response.message)"); return }
+            #expect(response.id == id)
+        }
     }
 
     @Test("L7, C4: connections") func connections() throws {
@@ -130,24 +131,27 @@ import Testing
     }
 
     @Test("C7: idle connections are reaped, those at work are not") func reaping() throws {
-        let running = try RunningServer { $0.limits.idleTimeoutSeconds = 1 }
-        let idle = try running.raw()
+        let gates = Gates()
+        let running = try RunningServer(registry: gates.registry) { $0.limits.idleTimeoutSeconds = 2 }
         let working = try running.connect()
-        let batch = try working.make("test/Slow-v0", transport: .sharedMemory)
+        let batch = try working.make("test/Gated-v0", transport: .sharedMemory)
         try batch.reset()
-        batch.actions.elements(as: Int64.self)[0] = 2500
+        batch.actions.elements(as: Int64.self)[0] = 1
+        try batch.sendStep()
         let waiting = try running.raw()
-        let slow = try waiting.make("test/Slow-v0")
-        _ = try waiting.make("test/Slow-v0")
-        _ = try waiting.ask(.reset(ResetParameters()), handle: slow)
-        let wait = BatchBuffer(space: .discrete(count: 5001), count: 1)
-        wait.elements(as: Int64.self)[0] = 2500
-        try waiting.send(.step(wait, wantsInfo: false), handle: slow)
-        try batch.step()
+        let handle = try waiting.make("test/Gated-v0")
+        _ = try waiting.ask(.reset(ResetParameters()), handle: handle)
+        let actions = BatchBuffer(space: .discrete(count: 4), count: 1)
+        actions.elements(as: Int64.self)[0] = 1
+        try waiting.send(.step(actions, wantsInfo: false), handle: handle)
+        #expect(gates.waitForArrivals(2))
+        // It says nothing for less long than they do.
+        let idle = try running.raw()
         guard case .notice(.reaped(let seconds)) = try idle.next() else { Issue.record("no notice"); return }
-        #expect(seconds >= 1)
+        #expect(seconds >= 2)
         #expect(try idle.isClosed())
+        gates.open(1)
+        try batch.receiveStep()
         guard case .step = try waiting.response().message else { Issue.record("no step"); return }
-        try working.ping()
     }
 }

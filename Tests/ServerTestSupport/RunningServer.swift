@@ -45,13 +45,13 @@ public final class RunningServer: Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    /// Stops the server and waits until it has ended, at most ten seconds. Ending again does nothing.
+    /// Stops the server and waits until it has ended, at most a minute. Ending again does nothing.
     ///
     /// - Returns: whether it has ended.
     @discardableResult
     public func end() -> Bool {
         server.stop(reason: "the test is over")
-        guard done.wait(timeout: .now() + 10) == .success else { return false }
+        guard done.wait(timeout: .now() + 60) == .success else { return false }
         done.signal()
         return true
     }
@@ -69,7 +69,7 @@ public final class RunningServer: Sendable {
     /// Waits until the condition holds of the server's status.
     ///
     /// - Returns: whether it did within the given time.
-    public func waits(seconds: Double = 5, until isMet: (ServerStatus) -> Bool) -> Bool {
+    public func waits(seconds: Double = 60, until isMet: (ServerStatus) -> Bool) -> Bool {
         let deadline = Date().addingTimeInterval(seconds)
         while !isMet(server.status) {
             if deadline.timeIntervalSinceNow < 0 { return false }
@@ -92,7 +92,7 @@ public final class RawConnection {
     public init(path: String) throws {
         socket = try UnixSocket.connect(to: path)
         // A test that waits for what never comes fails instead.
-        socket.setTimeouts(receive: 10, send: 10)
+        socket.setTimeouts(receive: 60, send: 60)
         writer = RequestWriter(socket, maxBody: Int(UInt32.max))
         reader = FrameReader(socket, accepting: [.response, .notice], maxBody: Int(UInt32.max))
         reader.expectsDescriptor = true
@@ -189,4 +189,7 @@ public struct Unexpected: Error, CustomStringConvertible {
     public let what: String
     /// What came.
     public var description: String { "unexpected: \(what)" }
+
+    /// Something came that is described.
+    public init(what: String) { self.what = what }
 }

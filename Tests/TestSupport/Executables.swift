@@ -41,7 +41,7 @@ public final class RunningProcess {
     private let folder: URL
 
     /// Seconds after which a process that does not end is killed: many times what any test's takes.
-    private static let patience = 120.0
+    private static let patience = 300.0
 
     /// Starts `command[0]`, found on `PATH` unless it is a path, with the rest as its arguments.
     public init(_ command: [String]) throws {
@@ -64,6 +64,9 @@ public final class RunningProcess {
 
     /// What it has printed so far.
     public var output: String { text("output") }
+
+    /// What it has written to standard error so far.
+    public var errors: String { text("errors") }
 
     /// Writes to its standard input.
     public func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
@@ -100,7 +103,7 @@ public func temporaryFolder() throws -> URL {
 /// Waits until something is so.
 ///
 /// - Returns: whether it became so within the given seconds.
-public func eventually(within seconds: Double = 20, _ condition: () -> Bool) -> Bool {
+public func eventually(within seconds: Double = 60, _ condition: () -> Bool) -> Bool {
     let deadline = Date().addingTimeInterval(seconds)
     while Date() < deadline {
         if condition() { return true }

@@ -13,8 +13,8 @@
 
 // The calls take as long as the environment allows, two seconds, and the server is killed long before that.
 enum { slow_milliseconds = 2000, kill_milliseconds = 300 };
-// The second that is promised, and one for a busy machine.
-static const double noticed_seconds = 2;
+// A second is promised; the others are for a busy machine, and for valgrind.
+static const double noticed_seconds = 20;
 
 static int failures = 0;
 #define EXPECT(condition) \

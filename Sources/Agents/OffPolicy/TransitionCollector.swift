@@ -52,6 +52,9 @@ package final class TransitionCollector {
         let keepsFrames = encoder.frames > 1 || encoder.format.element != .float32
         // Frames lie in the replay buffer, and nowhere else.
         let size = keepsFrames ? 0 : encoder.size
+        try requireMemory(
+            4 * Double(capacity) * Double(2 * size + actionSize + 2), for: "buffer_size",
+            "the buffer_size = \(capacity) transitions of a replay buffer")
         replay =
             keepsFrames
             ? ReplayBuffer(

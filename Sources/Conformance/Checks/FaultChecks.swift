@@ -112,15 +112,29 @@ func addFaultChecks(to list: inout CheckList) {
                 extra: [("autoreset_options", Client.options([("fail", Client.yes)]))])
             try batch.reset(seeds: [1])
             try batch.step(0)
-            var step = try batch.step(0)
-            if mode == .nextStep {
-                try expect(step.terminated, [1], "\(mode): terminated of the ending step")
-                step = try batch.step(0)
-            }
+            try expect(try batch.step(0).terminated, [1], "\(mode): terminated of the ending step")
+            let step = try batch.step(0)
             try expectFault(step, row: 0, others: [0])
             try expect(step.returns, [0], "\(mode): the return of an episode that did not start")
             try expect(step.lengths, [0], "\(mode): its length")
         }
+    }
+    list.add("fault.same-step-autoreset", .vector, ["A11", "A5"], needs: [.environment(fault)]) { context in
+        let batch = try context.connect().make(
+            fault, options: [("limit", 2)], autoreset: .sameStep,
+            extra: [("autoreset_options", Client.options([("fail", Client.yes)]))])
+        try batch.reset(seeds: [1])
+        try batch.step(0)
+        let step = try batch.step(0, wantsInfo: true)
+        try expect(step.faults.map(\.index), [0], "rows in faults")
+        try expect(try step.observation.map(integers), [[0]], "observations, of an episode that did not start")
+        try expect(step.rewards, [1], "the last reward of the episode before")
+        try expect(step.terminated + step.truncated, [1, 0], "its flags")
+        try expect(step.finalIndex, [0], "rows that ended")
+        try expect(try step.finalObservation.map(integers), [[2]], "its last observation")
+        try expect(step.returns, [2], "its return")
+        try expect(step.lengths, [2], "its length")
+        try expect(step.finalInfo.first { $0.name == "count" }?.values.last, .integer(2), "its final_info 'count'")
     }
     list.add("fault.others-keep-their-episodes", .vector, ["A8", "A9"], needs: [.environment(fault)]) { context in
         let batch = try context.connect().make(fault, count: 3, options: [("limit", 3)])

@@ -17,21 +17,14 @@ from swift_gym import protocol
 from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.errors import ProtocolError, ServerError
 from swift_gym.framing import REQUEST, frame
+from swift_gym.options import option_to_message
 from swift_gym.process import lease_server
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet, SharedSteps, is_available
-from swift_gym.spaces import (
-    LeafLayout,
-    WireError,
-    leaf_layouts,
-    leaf_to_message,
-    leaves_from_messages,
-    option_to_message,
-    space_from_message,
-    take_apart,
-    tensor_from_message,
-)
+from swift_gym.spaces import LeafLayout, leaf_layouts, space_from_message, take_apart
 from swift_gym.step_frames import StepRequestFrame, StepResponseFrame
+from swift_gym.tensors import WireError, tensor_from_message
+from swift_gym.values import leaf_to_message, leaves_from_messages
 
 __all__ = ["RemoteBatch", "ResetResult", "invalid_action", "mark_ended", "split_state"]
 

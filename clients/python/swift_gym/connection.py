@@ -23,9 +23,11 @@ from swift_gym.errors import (
     raise_server_error,
 )
 from swift_gym.framing import NOTICE, REQUEST, RESPONSE, FrameError, FrameReader, frame
+from swift_gym.options import option_from_message
 from swift_gym.protocol import messages
-from swift_gym.spaces import WireError, option_from_message, space_from_message
+from swift_gym.spaces import space_from_message
 from swift_gym.step_frames import STEP_IDS, StepResponseFrame
+from swift_gym.tensors import WireError
 
 if TYPE_CHECKING:
     from swift_gym.env import Env

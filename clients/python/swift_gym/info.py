@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swift_gym.protocol import messages
-from swift_gym.spaces import WireError, plain_value_from_message, tensor_from_message
+from swift_gym.tensors import WireError, tensor_from_message
+from swift_gym.values import plain_value_from_message
 
 __all__ = ["single_info", "vector_info"]
 

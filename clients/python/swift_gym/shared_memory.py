@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from swift_gym.connection import Connection
 from swift_gym.errors import ProtocolError, ServerError, ServerTimeout
 from swift_gym.protocol import messages
-from swift_gym.spaces import LeafLayout, dtype_from_wire
+from swift_gym.spaces import LeafLayout
+from swift_gym.tensors import dtype_from_wire
 
 __all__ = ["ResultSet", "SharedSteps", "is_available"]
 

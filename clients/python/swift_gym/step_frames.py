@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from swift_gym.framing import HEADER_SIZE, REQUEST, RESPONSE, header
 from swift_gym.protocol import messages
-from swift_gym.spaces import LeafLayout, dtype_to_wire
+from swift_gym.spaces import LeafLayout
+from swift_gym.tensors import dtype_to_wire
 
 __all__ = ["STEP_IDS", "StepRequestFrame", "StepResponseFrame"]
 

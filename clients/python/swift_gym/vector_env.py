@@ -17,7 +17,8 @@ from swift_gym.connection import Connection, EnvironmentSpec
 from swift_gym.info import vector_info
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet
-from swift_gym.spaces import LeafLayout, WireError, assemble, row_of
+from swift_gym.spaces import LeafLayout, assemble, row_of
+from swift_gym.tensors import WireError
 
 __all__ = ["VectorEnv"]
 
@@ -29,7 +30,8 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     Everything is as in :class:`gymnasium.vector.SyncVectorEnv`: spaces, seeds, the three autoreset modes, ``info`` as
     arrays with masks, ``options={"reset_mask": ...}``. An environment that fails does not stop the others: its row is
-    truncated, and its message is in ``infos["fault"]``.
+    truncated, and its message is in ``infos["fault"]``. Under ``SameStep`` a reset that fails leaves the end of the
+    episode before as it is.
 
     Args:
         environment: the id on the server, such as ``CartPole-v1``.

@@ -26,7 +26,7 @@ class Raw:
 
     def __init__(self, server: RunningServer, *, hello: bool = True, **fields: Any) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
+        self.socket.settimeout(PATIENCE)
         self.socket.connect(server.address.removeprefix("unix:"))
         if hello:
             self.hello = self.ask(hello=messages.HelloRequest(major=1, **fields)).hello
@@ -338,7 +338,7 @@ class TestLimits:
         server = start_python("CartPole-v1", "--idle-timeout", "1")
         with Raw(server) as client:
             kind, body = client.frame()
-            assert kind == 3 and messages.Notice.FromString(body).reaped.idle_seconds == 1
+            assert kind == 3 and messages.Notice.FromString(body).reaped.idle_seconds >= 1
             with pytest.raises(EOFError):
                 client.frame()
 
@@ -348,7 +348,7 @@ class TestLimits:
             other.make(num_envs=3)
             assert client.ask(id=1, status={}).status.environments == 3
             other.socket.close()
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + PATIENCE
             while (status := client.ask(id=1, status={}).status).connections > 1 and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert (status.environments, status.connections, status.connections_total) == (0, 1, 2)

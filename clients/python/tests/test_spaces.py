@@ -8,23 +8,11 @@ from environments import EVERYTHING, FIXED, RAGGED
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
+from swift_gym.options import option_from_message, option_to_message
 from swift_gym.protocol import messages
-from swift_gym.spaces import (
-    WireError,
-    assemble,
-    leaf_layouts,
-    leaf_to_message,
-    leaves_from_messages,
-    option_from_message,
-    option_to_message,
-    space_from_message,
-    space_to_message,
-    take_apart,
-    tensor_from_message,
-    tensor_to_message,
-    value_from_message,
-    value_to_message,
-)
+from swift_gym.spaces import assemble, leaf_layouts, space_from_message, space_to_message, take_apart
+from swift_gym.tensors import WireError, tensor_from_message, tensor_to_message
+from swift_gym.values import leaf_to_message, leaves_from_messages, value_from_message, value_to_message
 
 ALL = [*FIXED.spaces.values(), *RAGGED.spaces.values(), EVERYTHING]
 

@@ -14,8 +14,9 @@ from gymnasium import spaces
 import swift_gym
 from swift_gym import connection
 from swift_gym.protocol import messages
-from swift_gym.spaces import leaf_layouts, leaf_to_message
+from swift_gym.spaces import leaf_layouts
 from swift_gym.step_frames import STEP_IDS, StepRequestFrame, StepResponseFrame
+from swift_gym.values import leaf_to_message
 
 SPACES = [
     spaces.Discrete(2),

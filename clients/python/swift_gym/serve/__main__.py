@@ -59,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
         token = options.token_file.read_text().strip() if options.token_file else ""
     except OSError as problem:
         parser.error(f"argument --token-file: {problem}")
+    if options.token_file and not token:
+        # With an empty one everybody would be let in.
+        parser.error(f"argument --token-file: {options.token_file} is empty")
     limits = Limits(
         max_connections=options.max_connections,
         max_handles=options.max_handles,

@@ -15,23 +15,14 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from swift_gym.options import option_from_message
 from swift_gym.protocol import messages
 from swift_gym.serve import state as states
 from swift_gym.serve.catalogue import Entry
 from swift_gym.serve.refusal import Refusal, row_details
-from swift_gym.spaces import (
-    LeafLayout,
-    WireError,
-    leaf_layouts,
-    leaf_to_message,
-    leaves_from_messages,
-    option_from_message,
-    plain_value_to_message,
-    row_of,
-    take_apart,
-    tensor_to_message,
-    value_to_message,
-)
+from swift_gym.spaces import LeafLayout, leaf_layouts, row_of, take_apart
+from swift_gym.tensors import WireError, tensor_to_message
+from swift_gym.values import leaf_to_message, leaves_from_messages, plain_value_to_message, value_to_message
 
 __all__ = ["Batch", "Settings"]
 
@@ -313,9 +304,12 @@ class Batch:
                 final_infos.append(info)
                 if final is not None:
                     final.store(index, observation)
-                    # A failure from here on hides the end of the episode before (A11).
-                    resetting = True
-                    infos[index] = self._start(index, None, self.settings.autoreset_options)
+                    try:
+                        infos[index] = self._start(index, None, self.settings.autoreset_options)
+                    except Exception as problem:
+                        # The end of the episode before stands: its reward must not be lost (A11).
+                        infos[index] = {}
+                        self._fail(index, problem, response.faults)
             except Exception as problem:
                 if ended and ended[-1][0] == index:
                     ended.pop()

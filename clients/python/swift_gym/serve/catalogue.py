@@ -14,10 +14,12 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.vector.utils import batch_space
 
+from swift_gym.options import option_to_message
 from swift_gym.protocol import messages
 from swift_gym.serve.refusal import Refusal
 from swift_gym.serve.state import survives
-from swift_gym.spaces import WireError, option_to_message, space_to_message
+from swift_gym.spaces import space_to_message
+from swift_gym.tensors import WireError
 
 __all__ = ["Catalogue", "Entry"]
 

@@ -19,7 +19,6 @@ import Testing
         ("ppo CartPole-v1 --set use_sde=true", "cannot learn CartPole-v1"),
         ("ppo CartPole-v1 --set n_steps=1000000 --envs 65536", "the n_steps × n_envs = 65536000000 steps of a rollout"),
         ("ppo CartPole-v1 --server unix:", "--server is 'unix:'; it has to be unix:PATH"),
-        ("ppo CartPole-v1 --run=", "--run is empty"),
     ]) func wrongUsage(arguments: String, message: String) throws {
         let agent = try Agent()
         let process = try agent.train(arguments, run: "run").process

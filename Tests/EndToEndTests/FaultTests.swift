@@ -8,7 +8,7 @@ import Testing
 /// Processes that are killed, and what is left of them at the other end: nothing.
 @Suite(.serialized) struct FaultTests {
     /// Of the server's process: what a client's death has to give back.
-    private struct Holdings: Equatable {
+    private struct Holdings {
         let threads: Int
         let descriptors: Int
         let segments: Int
@@ -18,6 +18,11 @@ import Testing
             descriptors = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").count
             segments = try String(contentsOfFile: "/proc/\(process)/maps", encoding: .utf8)
                 .split(separator: "\n").count { $0.contains("memfd:gym-environments") }
+        }
+
+        /// Whether it is no more than that. It may be less: the system's own threads come and go.
+        func isWithin(_ other: Holdings) -> Bool {
+            threads <= other.threads && descriptors <= other.descriptors && segments <= other.segments
         }
     }
 
@@ -40,14 +45,16 @@ import Testing
             #expect(eventually { client.output == "ready\n" })
             // It says that it is ready just before it makes something.
             if moment[0] == "make" { usleep(100_000) }
-            #expect(try Holdings(of: identifier) != before)
+            #expect(try !Holdings(of: identifier).isWithin(before))
             client.signal(SIGKILL)
             #expect(try client.finish().status == -SIGKILL)
             try batch.step()
             try witness.ping()
         }
         #expect(eventually { (try? witness.status()).map { $0.environments == 1 && $0.connections == 1 } ?? false })
-        #expect(eventually { (try? Holdings(of: identifier)) == before })
+        #expect(
+            eventually { (try? Holdings(of: identifier))?.isWithin(before) ?? false },
+            "\((try? Holdings(of: identifier)).debugDescription), before it \(before)")
         try batch.step()
     }
 
@@ -67,6 +74,6 @@ import Testing
             #expect(throws: GymError.self) { try batch.step() }
             #expect(throws: GymError.self) { try connection.ping() }
         }
-        #expect(try Holdings(of: "self").segments == segments)
+        #expect(try Holdings(of: "self").segments <= segments)
     }
 }

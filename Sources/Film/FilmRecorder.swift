@@ -12,6 +12,8 @@ public final class FilmRecorder {
     private var target: Target
     private let width: Int
     private let height: Int
+    /// Whether there was no file before.
+    private var isNew = false
 
     /// Starts a film.
     ///
@@ -31,10 +33,9 @@ public final class FilmRecorder {
         switch FilmRecorder.kind(of: file) {
         case "gif":
             target = .gif(GIFEncoder(width: width, height: height, framesPerSecond: framesPerSecond))
+            isNew = access(file, F_OK) != 0
             // Found out now rather than after the last frame.
-            guard let opened = fopen(file, "w") else {
-                throw FilmError("\(file) cannot be written: \(String(cString: strerror(errno)))")
-            }
+            guard let opened = fopen(file, "w") else { throw FilmError(FilmRecorder.failure(file)) }
             fclose(opened)
         default:
             target = try FilmRecorder.startFFmpeg(
@@ -51,6 +52,10 @@ public final class FilmRecorder {
             throw FilmError(
                 "a film's name ends in .gif or .mp4; '\(file)' ends in \(kind.isEmpty ? "neither" : ".\(kind)")")
         }
+    }
+
+    private static func failure(_ file: String) -> String {
+        "\(file) cannot be written: \(String(cString: strerror(errno)))"
     }
 
     private static func kind(of file: String) -> String {
@@ -85,10 +90,15 @@ public final class FilmRecorder {
         switch target {
         case .gif(var encoder):
             encoder.finish()
-            do {
-                try Data(encoder.bytes).write(to: URL(fileURLWithPath: file))
-            } catch {
-                throw FilmError("\(file) could not be written: \(error.localizedDescription)")
+            guard let output = fopen(file, "w") else { throw FilmError(FilmRecorder.failure(file)) }
+            let written = encoder.bytes.withUnsafeBytes { fwrite($0.baseAddress, 1, $0.count, output) }
+            // The last bytes may fail to be written at the end only.
+            guard fclose(output) == 0, written == encoder.bytes.count else {
+                let error = FilmError(FilmRecorder.failure(file))
+                // No piece of a film stays, nor an empty file.
+                truncate(file, 0)
+                if isNew { unlink(file) }
+                throw error
             }
         case .ffmpeg(let process, let input):
             try? input.close()

@@ -7,10 +7,14 @@ import TestSupport
 import Testing
 
 /// What goes wrong between a client and a server is told by type, and in words that say what to do.
-@Suite struct ClientErrorTests {
-    private func path() -> String {
-        FileManager.default.temporaryDirectory.appendingPathComponent("gym-\(UUID().uuidString.prefix(8))").path
-    }
+@Suite final class ClientErrorTests {
+    private let folder: URL
+
+    init() throws { folder = try temporaryFolder() }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    private func path() -> String { folder.appendingPathComponent("socket").path }
 
     /// A server that takes one connection, hands it to `answer`, and closes it.
     private func fakeServer(_ answer: @escaping @Sendable (UnixSocket) -> Void) throws -> String {

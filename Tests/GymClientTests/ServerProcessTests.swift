@@ -63,6 +63,7 @@ import Testing
         try Connection(path: third.path).ping()
         third.process.terminate()
         #expect(try third.exitCode() == 0)
+        withExtendedLifetime(first) {}
     }
 
     @Test(
@@ -103,16 +104,16 @@ private final class Serving {
     let process = Process()
     let input = Pipe()
     let path: String
+    /// The socket's, unless it is another one's.
+    private let folder: URL?
     private let output = Pipe()
     private let errorOutput = Pipe()
 
     init(
         _ arguments: [String] = [], at path: String? = nil, waits: Bool = true, descriptors: Int? = nil
     ) throws {
-        let chosen =
-            path
-            ?? FileManager.default.temporaryDirectory.appendingPathComponent("gym-\(UUID().uuidString.prefix(8)).sock")
-            .path
+        folder = path == nil ? try temporaryFolder() : nil
+        let chosen = path ?? folder!.appendingPathComponent("socket").path
         self.path = chosen
         let program: URL = try #require(ServerProcess.find("gym-server"), "gym-server lies beside the tests")
         process.executableURL = program
@@ -133,7 +134,10 @@ private final class Serving {
         }
     }
 
-    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    deinit {
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        if let folder { try? FileManager.default.removeItem(at: folder) }
+    }
 
     /// The exit code, once it has ended.
     func exitCode() throws -> Int32 {

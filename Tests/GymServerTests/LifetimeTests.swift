@@ -170,10 +170,10 @@ import Testing
     }
 
     @Test("Of servers that start at once at a stale socket, one wins") func racingStarts() throws {
-        for _ in 0..<20 {
-            let path = FileManager.default.temporaryDirectory.appendingPathComponent(
-                "gym-race-\(UUID().uuidString.prefix(8))"
-            ).path
+        let folder = try temporaryFolder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for number in 0..<20 {
+            let path = folder.appendingPathComponent("socket-\(number)").path
             _ = try UnixSocket.listen(at: path)
             let servers = Winners()
             DispatchQueue.concurrentPerform(iterations: 4) { _ in

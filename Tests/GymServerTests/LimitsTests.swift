@@ -38,8 +38,9 @@ import Testing
         #expect(refusal { _ = try connection.make("test/Counting-v0") }?.code == .limitExceeded)
         try first.close()
         try second.close()
-        _ = try connection.make("test/Counting-v0", count: 10)
+        let third = try connection.make("test/Counting-v0", count: 10)
         #expect(running.server.status.environments == 10)
+        withExtendedLifetime(third) {}
         let tight = try RunningServer { $0.limits.maxMemoryBytes = 1 << 20 }
         #expect(refusal { _ = try tight.connect().make("test/Counting-v0", count: 1000) }?.code == .limitExceeded)
     }

@@ -24,9 +24,7 @@ public final class RunningServer: Sendable {
         registry: EnvironmentRegistry = TestEnvironments.registry,
         _ configure: (inout ServerConfiguration) -> Void = { _ in }
     ) throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "gym-test-\(UUID().uuidString.prefix(8))")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        folder = try temporaryFolder()
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .trace
         var configuration = ServerConfiguration(logger: logger)

@@ -31,9 +31,9 @@ def rate(step, count, seconds):
     return steps / elapsed
 
 
-def stepper(environment, count):
-    """Something that steps all environments once, with one of fifty batches of random actions."""
-    batches = [numpy.array([environment.action_space.sample() for _ in range(count)]) for _ in range(50)]
+def stepper(environment, sample):
+    """Something that steps all environments once, with one of fifty batches of actions."""
+    batches = [sample() for _ in range(50)]
     position = 0
 
     def step():
@@ -47,21 +47,13 @@ def stepper(environment, count):
 def pool(name, count, threads):
     environment = envpool.make(name, env_type="gymnasium", num_envs=count, num_threads=threads)
     environment.reset()
-    return stepper(environment, count)
+    return stepper(environment, lambda: numpy.array([environment.action_space.sample() for _ in range(count)]))
 
 
 def gymnasium_vector(name, count, mode):
     environment = gymnasium.make_vec(name, num_envs=count, vectorization_mode=mode)
     environment.reset(seed=0)
-    batches = [environment.action_space.sample() for _ in range(50)]
-    position = 0
-
-    def step():
-        nonlocal position
-        environment.step(batches[position % 50])
-        position += 1
-
-    return step
+    return stepper(environment, environment.action_space.sample)
 
 
 def served(bench, name, count, seconds):

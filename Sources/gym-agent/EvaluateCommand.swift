@@ -39,11 +39,9 @@ struct EvaluateCommand: ParsableCommand {
         let configuration = run.configuration
         let connection = try server.connect()
         defer { connection.embedded?.end() }
-        let probe = try server.make(configuration.environment, count: 1, on: connection)
-        let policy = try run.policy(for: probe)
-        try probe.close()
         let evaluation = try playEpisodes(
-            policy, configuration.environment, episodes: episodes, seed: seed, options: server, on: connection)
+            run.policy(server, on: connection).policy, configuration.environment, episodes: episodes, seed: seed,
+            options: server, on: connection)
         let report = Report(
             environment: configuration.environment, episodes: episodes, meanReturn: evaluation.meanReturn,
             stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength,

@@ -25,14 +25,11 @@ struct ExportCommand: ParsableCommand {
     private func export() throws {
         let run = try TrainedRun(folder)
         let configuration = run.configuration
-        // The server knows the spaces.
         let connection = try server.connect()
         defer { connection.embedded?.end() }
-        let probe = try server.make(configuration.environment, count: 1, on: connection)
-        let policy = try run.policy(for: probe)
-        try probe.close()
+        let (policy, observationSpace) = try run.policy(server, on: connection)
         let model = try ONNXModel.encode(
-            policy, observationSpace: probe.observationSpace,
+            policy, observationSpace: observationSpace,
             metadata: [
                 ("environment", configuration.environment), ("algorithm", configuration.algorithm.rawValue),
                 ("seed", String(configuration.seed)),

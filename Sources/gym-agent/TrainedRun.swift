@@ -1,6 +1,7 @@
 import Agents
 import ArgumentParser
 import GymClient
+import GymCore
 
 /// A run that exists, as the command line names it.
 struct ExistingRun {
@@ -32,6 +33,17 @@ struct TrainedRun {
         configuration = run.configuration
         folder = run.folder
         tensors = try run.folder.policyTensors()
+    }
+
+    /// The policy, for the environments of a server, and what these observe.
+    func policy(
+        _ options: ServerOptions, on connection: ServerConnection
+    ) throws -> (policy: any Policy, observationSpace: Space) {
+        // The server knows the spaces.
+        let probe = try options.make(configuration.environment, count: 1, on: connection)
+        let policy = try policy(for: probe)
+        try probe.close()
+        return (policy, probe.observationSpace)
     }
 
     /// The policy, for environments with the spaces of these.

@@ -11,10 +11,10 @@ struct EvaluateCommand: ParsableCommand {
     @Argument(help: "A run folder.")
     var folder: String
 
-    @Option(help: "Episodes to play.")
+    @Option(parsing: .unconditional, help: "Episodes to play.")
     var episodes = 20
 
-    @Option(help: "Episode i is seeded with this + i.")
+    @Option(parsing: .unconditional, help: "Episode i is seeded with this + i.")
     var seed: UInt64 = 0
 
     @OptionGroup var server: ServerOptions

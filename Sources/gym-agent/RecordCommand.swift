@@ -18,19 +18,19 @@ struct RecordCommand: ParsableCommand {
     @Option(help: "The film: .gif needs nothing else installed, .mp4 needs ffmpeg.")
     var out: String
 
-    @Option(help: "Episodes to film, one after the other.")
+    @Option(parsing: .unconditional, help: "Episodes to film, one after the other.")
     var episodes = 1
 
-    @Option(help: "Episode i is seeded with this + i.")
+    @Option(parsing: .unconditional, help: "Episode i is seeded with this + i.")
     var seed: UInt64 = 0
 
-    @Option(help: "Steps after which to end an episode.")
+    @Option(parsing: .unconditional, help: "Steps after which to end an episode.")
     var maxSteps = 2000
 
-    @Option(help: "Pictures a second. (default: the environment's own)")
+    @Option(parsing: .unconditional, help: "Pictures a second. (default: the environment's own)")
     var fps: Double?
 
-    @Option(help: "The film's width in pixels, if less than the picture's.")
+    @Option(parsing: .unconditional, help: "The film's width in pixels, if less than the picture's.")
     var width: Int?
 
     @OptionGroup var server: ServerOptions

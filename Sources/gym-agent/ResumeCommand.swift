@@ -14,7 +14,9 @@ struct ResumeCommand: ParsableCommand {
     @Argument(help: "A run folder.")
     var folder: String
 
-    @Option(help: "Steps that the whole run is to have; falling schedules then fall until there. (default: as before)")
+    @Option(
+        parsing: .unconditional,
+        help: "Steps that the whole run is to have; falling schedules then fall until there. (default: as before)")
     var steps: Int?
 
     @OptionGroup var options: TrainingOptions

@@ -21,13 +21,13 @@ struct TrainCommand: ParsableCommand {
     @Argument(help: "The environment's id; gym-server list shows them.")
     var environment: String
 
-    @Option(help: "Steps of all environments together. (default: the preset's)")
+    @Option(parsing: .unconditional, help: "Steps of all environments together. (default: the preset's)")
     var steps: Int?
 
-    @Option(help: "The seed that everything random comes from.")
+    @Option(parsing: .unconditional, help: "The seed that everything random comes from.")
     var seed: UInt64 = 0
 
-    @Option(help: "Environments stepped together. (default: the preset's)")
+    @Option(parsing: .unconditional, help: "Environments stepped together. (default: the preset's)")
     var envs: Int?
 
     @Option(name: .customLong("run"), help: "The run folder; new or empty. (default: runs/ALGORITHM-ENVIRONMENT-N)")

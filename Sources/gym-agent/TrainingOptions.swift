@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// What `train` and `resume` are both told of how to go about it. None of it changes what comes out.
 struct TrainingOptions: ParsableArguments {
-    @Option(help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
+    @Option(parsing: .unconditional, help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
     var checkpointEvery: Int?
 
     @Option(

@@ -13,7 +13,7 @@ struct RoundtripCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Option(help: "Rounds; each measures all four, and medians are reported.")
+    @Option(parsing: .unconditional, help: "Rounds; each measures all four, and medians are reported.")
     var rounds = 21
 
     func validate() throws {

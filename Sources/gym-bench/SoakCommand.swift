@@ -12,13 +12,13 @@ struct SoakCommand: ParsableCommand {
         abstract: "Memory with many connections, over many makes and closes, and over a long run of steps.",
         discussion: "Fails when memory grows, or when the connections take too much.")
 
-    @Option(help: "Connections at a time, each with a CartPole that steps.")
+    @Option(parsing: .unconditional, help: "Connections at a time, each with a CartPole that steps.")
     var connections = 1000
 
-    @Option(help: "Makes and closes, over both transports in turn.")
+    @Option(parsing: .unconditional, help: "Makes and closes, over both transports in turn.")
     var cycles = 100_000
 
-    @Option(help: "Seconds of stepping, over both transports in turn.")
+    @Option(parsing: .unconditional, help: "Seconds of stepping, over both transports in turn.")
     var seconds = 3600.0
 
     @Flag(help: "Print JSON.")

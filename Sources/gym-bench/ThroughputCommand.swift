@@ -17,7 +17,7 @@ struct ThroughputCommand: ParsableCommand {
     @Option(help: "Environments in the batch; may be given several times. (default: 1, 64, 1024)")
     var envs: [Int] = []
 
-    @Option(help: "Seconds of each of the three windows whose median is reported.")
+    @Option(parsing: .unconditional, help: "Seconds of each of the three windows whose median is reported.")
     var seconds = 0.5
 
     @Option(

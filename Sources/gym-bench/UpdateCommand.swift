@@ -14,10 +14,10 @@ struct UpdateCommand: ParsableCommand {
             make up.
             """)
 
-    @Option(help: "Seconds of each of the five windows whose median is reported.")
+    @Option(parsing: .unconditional, help: "Seconds of each of the five windows whose median is reported.")
     var seconds = 0.3
 
-    @Option(help: "Threads, 1 or 2. (default: what the learner chooses)")
+    @Option(parsing: .unconditional, help: "Threads, 1 or 2. (default: what the learner chooses)")
     var threads: Int?
 
     @Flag(help: "Print JSON.")

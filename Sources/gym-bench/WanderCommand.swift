@@ -19,13 +19,13 @@ struct WanderCommand: ParsableCommand {
     @Option(help: "The environment; may be given several times. (default: all four)")
     var environment: [String] = []
 
-    @Option(help: "Steps of each environment.")
+    @Option(parsing: .unconditional, help: "Steps of each environment.")
     var steps = 1_000_000
 
-    @Option(help: "Environments stepped together.")
+    @Option(parsing: .unconditional, help: "Environments stepped together.")
     var envs = 64
 
-    @Option(help: "The seed that environments and actions come from.")
+    @Option(parsing: .unconditional, help: "The seed that environments and actions come from.")
     var seed: UInt64 = 0
 
     private static let all: [EnvironmentSpec] = [

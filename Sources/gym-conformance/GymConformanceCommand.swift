@@ -36,7 +36,7 @@ struct GymConformanceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Write the report as JSON; '-' prints it in place of the lines.", valueName: "FILE"))
     var json: String?
 
-    @Option(help: "Seconds that a server may take for any single answer.")
+    @Option(parsing: .unconditional, help: "Seconds that a server may take for any single answer.")
     var timeout = 5.0
 
     @Flag(help: "List the checks with their levels and clauses.")

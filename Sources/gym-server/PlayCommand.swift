@@ -29,13 +29,13 @@ struct PlayCommand: ParsableCommand {
     @Option(help: "Who plays: keyboard, random, still. (default: keyboard in a terminal, else random)")
     var policy: Policy?
 
-    @Option(help: "Steps after which to end. (default: none; 500 when nothing is shown)")
+    @Option(parsing: .unconditional, help: "Steps after which to end. (default: none; 500 when nothing is shown)")
     var steps: Int?
 
-    @Option(help: "The seed of the first episode and of random actions.")
+    @Option(parsing: .unconditional, help: "The seed of the first episode and of random actions.")
     var seed: UInt64 = 0
 
-    @Option(help: "Steps a second. (default: the environment's own)")
+    @Option(parsing: .unconditional, help: "Steps a second. (default: the environment's own)")
     var fps: Double?
 
     @Option(name: .customLong("option"), help: "KEY=VALUE, an option of the environment; may be given several times.")
@@ -44,7 +44,7 @@ struct PlayCommand: ParsableCommand {
     @Option(help: "Also write a film: .gif, or .mp4 through ffmpeg.")
     var record: String?
 
-    @Option(help: "The film's width in pixels, if less than the picture's.")
+    @Option(parsing: .unconditional, help: "The film's width in pixels, if less than the picture's.")
     var width: Int?
 
     func validate() throws {

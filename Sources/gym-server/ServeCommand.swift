@@ -18,28 +18,31 @@ struct ServeCommand: ParsableCommand {
     @Option(help: "The socket to listen on. A file that an ended server left behind is replaced.")
     var socket: String
 
-    @Option(help: "Threads that step a large batch together. Results do not depend on it. (default: all cores)")
+    @Option(
+        parsing: .unconditional,
+        help: "Threads that step a large batch together. Results do not depend on it. (default: all cores)")
     var threads: Int?
 
-    @Option(help: "Connections at a time.")
+    @Option(parsing: .unconditional, help: "Connections at a time.")
     var maxConnections = Limits().maxConnections
 
-    @Option(help: "Handles of a connection.")
+    @Option(parsing: .unconditional, help: "Handles of a connection.")
     var maxHandles = Limits().maxHandles
 
-    @Option(help: "Environments of a connection.")
+    @Option(parsing: .unconditional, help: "Environments of a connection.")
     var maxEnvironments = Limits().maxEnvironments
 
-    @Option(help: "Bytes of a frame's body.")
+    @Option(parsing: .unconditional, help: "Bytes of a frame's body.")
     var maxFrameBytes = Limits().maxFrameBytes
 
-    @Option(help: "Requests of a connection that may wait for their answers.")
+    @Option(parsing: .unconditional, help: "Requests of a connection that may wait for their answers.")
     var maxPendingRequests = Limits().maxPendingRequests
 
-    @Option(help: "Bytes of a connection's buffers.")
+    @Option(parsing: .unconditional, help: "Bytes of a connection's buffers.")
     var maxMemoryBytes = Limits().maxMemoryBytes
 
-    @Option(help: "Seconds after which a connection that asks for nothing is closed; 0: never.")
+    @Option(
+        parsing: .unconditional, help: "Seconds after which a connection that asks for nothing is closed; 0: never.")
     var idleTimeout = 0
 
     @Option(help: "Another user id that may connect; may be given several times. (default: the server's own)")

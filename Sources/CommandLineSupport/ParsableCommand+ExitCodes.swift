@@ -5,6 +5,7 @@ extension ParsableCommand {
     /// Parses the arguments and runs the command: exit code 0 when done, 1 when it failed while running, 2 for wrong
     /// usage, with a message that names the argument.
     public static func runMain() -> Never {
+        StandardStreams.fillDescriptors()
         do {
             var command = try parseAsRoot()
             do {
@@ -14,6 +15,10 @@ extension ParsableCommand {
                 StandardStreams.error(
                     "Error: \(error.message)\n  See '\(name(of: command)) --help' for more information.")
                 Foundation.exit(2)
+            }
+            if let failure = StandardStreams.failure {
+                StandardStreams.error("\(name(of: command)): cannot write to standard output: \(failure)")
+                Foundation.exit(1)
             }
             Foundation.exit(0)
         } catch {

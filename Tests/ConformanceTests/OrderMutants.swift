@@ -51,15 +51,20 @@ func addOrderMutants(to list: inout MutantList) {
     ) {
         let mutation = Mutation()
         mutation.request = { request, _ in
-            if request.has("step") { stepping.withLock { $0 += 1 } }
+            if request.has("step") { steps.withLock { $0.begun += 1 } }
             return .forward
         }
         mutation.response = { response, _ in
-            if response.has("step") { stepping.withLock { $0 -= 1 } }
+            if response.has("step") { steps.withLock { $0.done += 1 } }
             if response.has("ping") {
-                for _ in 0..<5_000 where stepping.withLock({ $0 }) > 0 { usleep(1_000) }
+                let pings = steps.withLock { steps in
+                    steps.pings += 1
+                    return steps.pings
+                }
+                // The step may come later than the ping of the other connection.
+                for _ in 0..<30_000 where steps.withLock({ $0.begun < pings || $0.done < $0.begun }) { usleep(1_000) }
                 // Long enough for the step's answer to arrive.
-                usleep(200_000)
+                usleep(1_000_000)
             }
             return .forward
         }
@@ -152,7 +157,8 @@ func addOrderMutants(to list: inout MutantList) {
     }
 }
 
-private let stepping = Mutex(0)
+/// What has gone through connections that step one at a time: a ping for each step.
+private let steps = Mutex((begun: 0, done: 0, pings: 0))
 
 /// A server that sends some of its answers after the one that should follow.
 private func swap(

@@ -13,7 +13,7 @@ import Testing
         // Without `exec` the shell stays, and some shells tell of the Ctrl-C instead of the run's exit code.
         let command = (["exec", Agent.program.path] + InterruptionTests.long + ["--run", agent.path("run")])
             .joined(separator: " ")
-        let terminal = try RunningProcess(["script", "-qec", command, "/dev/null"])
+        let terminal = try RunningProcess(onTerminal: command)
         #expect(eventually { agent.text("run/progress.csv").count > 2000 })
         try terminal.write("\u{3}")
         let process = try terminal.finish()

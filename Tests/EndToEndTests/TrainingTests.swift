@@ -99,7 +99,7 @@ import Testing
         #expect(plain.output.split(separator: "\n").filter { $0.contains("steps/s") }.count == 10)
         #expect(plain.output.contains("100%  20224/20000 steps"))
         let command = "\(Agent.program.path) train ppo CartPole-v1 --steps 20000 --run \(agent.path("bar"))"
-        let terminal = try RunningProcess(["script", "-qec", command, "/dev/null"]).finish()
+        let terminal = try RunningProcess(onTerminal: command).finish()
         #expect(terminal.status == 0)
         #expect(terminal.output.contains("\r\u{1B}[K") && terminal.output.contains("█"))
         #expect(terminal.output.contains("left  mean return "))

@@ -57,6 +57,12 @@ public final class RunningProcess {
         try process.run()
     }
 
+    /// Starts a shell's command on a terminal of its own.
+    public convenience init(onTerminal command: String) throws {
+        // `script` takes the shell that the environment names, whatever that is.
+        try self.init(["SHELL=/bin/sh", "script", "-qec", command, "/dev/null"])
+    }
+
     deinit { try? FileManager.default.removeItem(at: folder) }
 
     /// Its process id.
@@ -69,7 +75,11 @@ public final class RunningProcess {
     public var errors: String { text("errors") }
 
     /// Writes to its standard input.
-    public func write(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+    ///
+    /// - Throws: when it has ended: without the signal that would end this process, too.
+    public func write(_ text: String) throws {
+        try withoutBrokenPipes { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+    }
 
     /// Sends it a signal.
     public func signal(_ number: Int32) { kill(process.processIdentifier, number) }
@@ -91,6 +101,12 @@ public final class RunningProcess {
     private func text(_ name: String) -> String {
         (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
     }
+}
+
+private func withoutBrokenPipes(_ body: () throws -> Void) rethrows {
+    let before = signal(SIGPIPE, SIG_IGN)
+    defer { signal(SIGPIPE, before) }
+    try body()
 }
 
 /// A new folder with a path short enough for a socket in it.

@@ -54,6 +54,7 @@ public final class PPO: Learner {
         .init(
             "net_arch", .networks, .networks(actor: [64, 64], critic: [64, 64]), "widths of the hidden layers"),
         .init("activation_fn", .choice(["tanh", "relu", "identity"]), .text("tanh"), "what follows a hidden layer"),
+        .layerNorm,
         .init("ortho_init", .bool, .bool(true), "orthogonal initialisation; else PyTorch's default"),
         .init("log_std_init", .real(-20...5), .real(0), "logarithm of the actions' deviation at the start"),
         .init("adam_epsilon", .real(0...1), .real(1e-5), "added to the root of Adam's second moment"),
@@ -169,7 +170,8 @@ public final class PPO: Learner {
             actionSpace: actionSpace,
             architecture: .init(
                 actor: actor, critic: critic, activation: Activation(rawValue: h.text("activation_fn"))!,
-                isOrthogonal: h.bool("ortho_init"), logDeviation: Float(h.real("log_std_init")),
+                usesLayerNorm: h.bool("layer_norm"), isOrthogonal: h.bool("ortho_init"),
+                logDeviation: Float(h.real("log_std_init")),
                 usesStateDependentNoise: usesNoise),
             environments: environments, capacity: capacity, generator: &generator)
         let normalises = h.bool("normalize")

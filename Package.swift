@@ -134,7 +134,8 @@ let package = Package(
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
-        tests("AgentsTests", ["Agents", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+        tests(
+            "AgentsTests", ["Agents", "AllocationCounter", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
         .executableTarget(
             name: "fault-client", dependencies: ["GymClient", "GymCore", "GymProtocol"], path: "Tests/FaultClient",
             swiftSettings: strict),

@@ -24,6 +24,8 @@ public final class ActorCritic: @unchecked Sendable {
         public var critic: [Int]
         /// What follows a hidden layer.
         public var activation: Activation
+        /// Whether hidden layers are normalised before their activation.
+        public var usesLayerNorm: Bool
         /// Whether weights start orthogonal: gain √2 in hidden layers, 0.01 at the policy's output, 1 at the value's.
         /// Else as PyTorch's `Linear`.
         public var isOrthogonal: Bool
@@ -34,12 +36,13 @@ public final class ActorCritic: @unchecked Sendable {
 
         /// Networks of the given widths.
         public init(
-            actor: [Int], critic: [Int], activation: Activation, isOrthogonal: Bool, logDeviation: Float,
-            usesStateDependentNoise: Bool
+            actor: [Int], critic: [Int], activation: Activation, usesLayerNorm: Bool = false, isOrthogonal: Bool,
+            logDeviation: Float, usesStateDependentNoise: Bool
         ) {
             self.actor = actor
             self.critic = critic
             self.activation = activation
+            self.usesLayerNorm = usesLayerNorm
             self.isOrthogonal = isOrthogonal
             self.logDeviation = logDeviation
             self.usesStateDependentNoise = usesStateDependentNoise
@@ -86,7 +89,7 @@ public final class ActorCritic: @unchecked Sendable {
         }
         actor = input.network(
             "policy", hidden: architecture.actor, outputs: outputs, activation: architecture.activation,
-            layout: &layout)
+            layerNorm: architecture.usesLayerNorm, layout: &layout)
         switch codec.kind {
         case .choices(let counts):
             if architecture.usesStateDependentNoise {
@@ -107,7 +110,7 @@ public final class ActorCritic: @unchecked Sendable {
         var criticLayout = ParameterLayout()
         critic = input.network(
             "value", hidden: architecture.critic, outputs: 1, activation: architecture.activation,
-            layout: &criticLayout)
+            layerNorm: architecture.usesLayerNorm, layout: &criticLayout)
         criticStore = ParameterStore(criticLayout)
 
         func start(_ gain: Float) -> Initialisation { architecture.isOrthogonal ? .orthogonal(gain: gain) : .uniform }

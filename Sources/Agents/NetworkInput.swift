@@ -44,14 +44,17 @@ package struct NetworkInput: Sendable {
     }
 
     /// A network from these rows.
+    ///
+    /// - Parameter layerNorm: whether each fully connected hidden layer is normalised before its activation.
     package func network(
-        _ name: String, hidden: [Int], outputs: Int, activation: Activation, layout: inout ParameterLayout
+        _ name: String, hidden: [Int], outputs: Int, activation: Activation, layerNorm: Bool = false,
+        layout: inout ParameterLayout
     ) -> Network {
         Network(
             name, input: encoder.format, image: image, convolutions: convolutions,
             sizes: (image == nil ? [] : [features]) + hidden + [outputs], activation: activation,
             // The units after the convolutions have a ReLU whatever follows the others, as in the DQN network.
-            firstActivation: image == nil ? nil : .relu, layout: &layout)
+            firstActivation: image == nil ? nil : .relu, layerNorm: layerNorm, layout: &layout)
     }
 
     private static func image(_ space: Space, frames: Int, convolutions: [ConvolutionSize]) throws -> ImageShape {
@@ -81,6 +84,10 @@ package struct NetworkInput: Sendable {
 }
 
 extension Hyperparameter {
+    /// For every algorithm.
+    static let layerNorm = Hyperparameter(
+        "layer_norm", .bool, .bool(false), "layer normalisation of each hidden layer before its activation")
+
     /// What the networks look at, for the algorithms that learn from pictures.
     static let pictures: [Hyperparameter] = [
         .init(

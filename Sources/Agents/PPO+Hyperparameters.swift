@@ -43,6 +43,7 @@ extension PPO {
         .init(
             "net_arch", .networks, .networks(actor: [64, 64], critic: [64, 64]), "widths of the hidden layers"),
         .init("activation_fn", .choice(["tanh", "relu", "identity"]), .text("tanh"), "what follows a hidden layer"),
+        .layerNorm,
         .init("ortho_init", .bool, .bool(true), "orthogonal initialisation; else PyTorch's default"),
         .init("log_std_init", .real(-20...5), .real(0), "logarithm of the actions' deviation at the start"),
         .init("adam_epsilon", .real(0...1), .real(1e-5), "added to the root of Adam's second moment"),

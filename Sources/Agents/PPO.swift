@@ -122,7 +122,8 @@ public final class PPO: Learner {
             actionSpace: actionSpace,
             architecture: .init(
                 actor: actor, critic: critic, activation: Activation(rawValue: h.text("activation_fn"))!,
-                isOrthogonal: h.bool("ortho_init"), logDeviation: Float(h.real("log_std_init")),
+                usesLayerNorm: h.bool("layer_norm"), isOrthogonal: h.bool("ortho_init"),
+                logDeviation: Float(h.real("log_std_init")),
                 usesStateDependentNoise: usesNoise),
             environments: environments, capacity: capacity, generator: &generator)
         let normalises = h.bool("normalize")

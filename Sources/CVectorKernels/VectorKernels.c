@@ -161,6 +161,28 @@ void vector_kernels_polyak(ptrdiff_t count, float rate, const float *source, flo
 #undef ARGUMENTS
 }
 
+void vector_kernels_layer_norm(
+    ptrdiff_t rows, ptrdiff_t n, float epsilon, const float *gain, const float *bias, float *x, float *normalised,
+    float *scales) {
+#define ARGUMENTS (rows, n, epsilon, gain, bias, x, normalised, scales)
+    DISPATCH(layer_norm);
+#undef ARGUMENTS
+}
+
+void vector_kernels_layer_norm_backward(
+    ptrdiff_t rows, ptrdiff_t n, const float *gain, const float *normalised, const float *scales, float *gradient) {
+#define ARGUMENTS (rows, n, gain, normalised, scales, gradient)
+    DISPATCH(layer_norm_backward);
+#undef ARGUMENTS
+}
+
+void vector_kernels_product_sums(
+    ptrdiff_t rows, ptrdiff_t columns, const float *a, const float *b, float *out, int accumulate) {
+#define ARGUMENTS (rows, columns, a, b, out, accumulate)
+    DISPATCH(product_sums);
+#undef ARGUMENTS
+}
+
 void vector_kernels_adam(
     ptrdiff_t count, float *parameters, const float *gradient, float *first_moment, float *second_moment, float scale,
     float beta1, float beta2, float step, float root_correction, float epsilon) {

@@ -22,6 +22,7 @@ extension MultiLayerPerceptron {
         for (index, layer) in layers.enumerated() {
             (index == layers.count - 1 ? output : hidden).fill(
                 store, layer.weight, layer.bias, inputs: layer.inputs, generator: &generator)
+            layer.norm?.initialise(store)
         }
     }
 }

@@ -28,7 +28,8 @@ public enum Activation: String, Sendable, Hashable, CaseIterable {
     }
 }
 
-/// Fully connected layers, one after the other: y = f(… f(x W₀ + b₀) W₁ + b₁ …).
+/// Fully connected layers, one after the other: y = f(… f(x W₀ + b₀) W₁ + b₁ …); with layer normalisation, what a
+/// hidden layer's f sees is normalised first.
 ///
 /// The value says where the parameters lie and how they combine; the parameters themselves are passed in, so that one
 /// network runs with its own and with a target's. What a pass computes goes into a ``Workspace``.
@@ -45,6 +46,8 @@ public struct MultiLayerPerceptron: Sendable {
         public let weight: ParameterView
         /// (outputs).
         public let bias: ParameterView
+        /// What stands between affine map and activation, if anything does.
+        public let norm: LayerNorm?
     }
 
     /// The layers, first to last.
@@ -58,11 +61,12 @@ public struct MultiLayerPerceptron: Sendable {
     ///
     /// - Parameters:
     ///   - name: what its parameters' names start with; they go on `.0.weight`, `.0.bias`, `.1.weight`, …
+    ///   - layerNorm: whether each hidden layer is normalised before its activation; parameters `.0.norm.weight`, ….
     ///   - layout: where the parameters are reserved.
     /// - Precondition: there are at least two sizes, all positive.
     public init(
         _ name: String, sizes: [Int], activation: Activation, firstActivation: Activation? = nil,
-        outputActivation: Activation = .identity, layout: inout ParameterLayout
+        outputActivation: Activation = .identity, layerNorm: Bool = false, layout: inout ParameterLayout
     ) {
         precondition(
             sizes.count >= 2 && sizes.allSatisfy { $0 > 0 }, "a network's sizes are positive: \(sizes)")
@@ -74,7 +78,9 @@ public struct MultiLayerPerceptron: Sendable {
                     activation: index == sizes.count - 2
                         ? outputActivation : index == 0 ? firstActivation ?? activation : activation,
                     weight: layout.add("\(name).\(index).weight", shape: [sizes[index], sizes[index + 1]]),
-                    bias: layout.add("\(name).\(index).bias", shape: [sizes[index + 1]])))
+                    bias: layout.add("\(name).\(index).bias", shape: [sizes[index + 1]]),
+                    norm: layerNorm && index < sizes.count - 2
+                        ? LayerNorm("\(name).\(index).norm", size: sizes[index + 1], layout: &layout) : nil))
         }
         self.layers = layers
     }
@@ -89,6 +95,8 @@ public struct MultiLayerPerceptron: Sendable {
         fileprivate let gradients: [UnsafeMutablePointer<Float>]
         /// A transposed weight, or its gradient.
         fileprivate let scratch: UnsafeMutablePointer<Float>
+        /// Of the layers that are normalised.
+        fileprivate let norms: [LayerNorm.Workspace?]
 
         /// Memory for passes of up to `capacity` rows.
         public init(for network: MultiLayerPerceptron, capacity: Int) {
@@ -96,6 +104,9 @@ public struct MultiLayerPerceptron: Sendable {
             activations = network.layers.map { allocateFloats(capacity * $0.outputs) }
             gradients = network.layers.map { allocateFloats(capacity * $0.outputs) }
             scratch = allocateFloats(network.layers.map(\.weight.count).max()!)
+            norms = network.layers.map {
+                $0.norm == nil ? nil : LayerNorm.Workspace(size: $0.outputs, capacity: capacity)
+            }
         }
 
         deinit {
@@ -144,6 +155,7 @@ public struct MultiLayerPerceptron: Sendable {
                     parameters + layer.weight.offset, bias: parameters + layer.bias.offset, rows: rows,
                     outputs: layer.outputs, into: y)
             }
+            layer.norm?.forward(parameters, y, rows: rows, workspace.norms[index]!)
             layer.activation.forward(y, count: rows * layer.outputs)
             input = .dense(UnsafePointer(y))
         }
@@ -181,6 +193,8 @@ public struct MultiLayerPerceptron: Sendable {
             let delta = workspace.gradients[index]
             layer.activation.backward(
                 delta, values: workspace.activations[index], count: rows * layer.outputs)
+            layer.norm?.backward(
+                parameters, delta, rows: rows, workspace.norms[index]!, gradient: gradient, accumulate: accumulate)
             if let gradient {
                 switch x {
                 case .dense(let x):

@@ -23,11 +23,13 @@ public struct Network: Sendable {
     ///   - image: the shape of a picture, as many numbers as a row has; only with `convolutions`.
     ///   - sizes: widths of the hidden layers and of the output.
     ///   - firstActivation: what follows the first hidden layer, if not what follows the others.
+    ///   - layerNorm: whether each fully connected hidden layer is normalised before its activation.
     ///   - layout: where the parameters are reserved.
     /// - Precondition: the convolutions fit into the picture.
     public init(
         _ name: String, input: InputFormat, image: ImageShape? = nil, convolutions: [ConvolutionSize] = [],
-        sizes: [Int], activation: Activation, firstActivation: Activation? = nil, layout: inout ParameterLayout
+        sizes: [Int], activation: Activation, firstActivation: Activation? = nil, layerNorm: Bool = false,
+        layout: inout ParameterLayout
     ) {
         self.input = input
         var layers: [Convolution] = []
@@ -43,7 +45,7 @@ public struct Network: Sendable {
         self.convolutions = layers
         dense = MultiLayerPerceptron(
             name, sizes: [layers.last?.output.count ?? input.count] + sizes, activation: activation,
-            firstActivation: firstActivation, layout: &layout)
+            firstActivation: firstActivation, layerNorm: layerNorm, layout: &layout)
     }
 
     /// A network of fully connected layers on floats.

@@ -7,7 +7,7 @@ import Testing
     /// Small runs, with the parts switched on that have a state of their own.
     private static let runs: [(Algorithm, String, [(key: String, value: String)])] = [
         (.ppo, "CartPole-v1", [("n_envs", "3"), ("n_steps", "50"), ("normalize", "true")]),
-        (.ppo, "Pendulum-v1", [("n_envs", "2"), ("n_steps", "64"), ("normalize", "true")]),
+        (.ppo, "Pendulum-v1", [("n_envs", "2"), ("n_steps", "64"), ("normalize", "true"), ("layer_norm", "true")]),
         (
             .dqn, "CartPole-v1",
             [
@@ -37,7 +37,10 @@ import Testing
                 ("train_freq", "16"), ("prioritized_replay", "true"),
             ]
         ),
-        (.sac, "Pendulum-v1", [("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]")]),
+        (
+            .sac, "Pendulum-v1",
+            [("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]"), ("layer_norm", "true")]
+        ),
         (
             .sac, "Pendulum-v1",
             [

@@ -16,6 +16,8 @@ import Testing
             (.td3, "Pendulum-v1", small + [("normalize", "true")]),
             (.sac, "MountainCarContinuous-v0", small),
             (.sac, "Pendulum-v1", small + [("use_sde", "true")]),
+            (.sac, "Pendulum-v1", small + [("layer_norm", "true")]),
+            (.ppo, "CartPole-v1", [("layer_norm", "true")]),
         ] as [(Algorithm, String, [(String, String)])])
     func modelsActAsTheirPolicies(algorithm: Algorithm, id: String, settings: [(String, String)]) throws {
         var h = Hyperparameters(algorithm.schema)
@@ -281,6 +283,19 @@ private struct Model {
                     let (row, column) = index.quotientAndRemainder(dividingBy: bias.count)
                     return (0..<width).reduce(bias[column]) {
                         $0 + x[row * width + $1] * weight[$1 * bias.count + column]
+                    }
+                }
+            case "LayerNormalization":
+                let (weight, bias) = (try constant(1), try constant(2))
+                guard weight.count == width, bias.count == width, operatorVersion >= 17 else {
+                    throw Unreadable(reason: "LayerNormalization")
+                }
+                values[node.output] = (0..<rows).flatMap { row in
+                    let part = x[row * width..<(row + 1) * width]
+                    let mean = part.reduce(0, +) / Double(width)
+                    let variance = part.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
+                    return part.enumerated().map {
+                        ($1 - mean) / (variance + 1e-5).squareRoot() * weight[$0] + bias[$0]
                     }
                 }
             case "ArgMax":

@@ -81,7 +81,8 @@ import Testing
         (.sac, [("use_sde", "true"), ("sde_sample_freq", "4"), ("train_freq", "8"), ("gradient_steps", "8")]),
         (.dqn, [("n_steps", "3"), ("double", "true"), ("dueling", "true"), ("prioritized_replay", "true")]),
         (.td3, [("normalize", "true"), ("noise_type", "ornstein-uhlenbeck")]), (.sac, []),
-        (.sac, [("value_network", "true"), ("n_steps", "2"), ("ent_coef", "0.1")]),
+        (.sac, [("value_network", "true"), ("n_steps", "2"), ("ent_coef", "0.1"), ("layer_norm", "true")]),
+        (.td3, [("layer_norm", "true")]), (.dqn, [("layer_norm", "true"), ("activation_fn", "tanh")]),
     ]
 
     private func learner(_ variant: Int, threads: Int) throws -> any Learner {
@@ -106,7 +107,7 @@ import Testing
 
     @Test(arguments: Algorithm.allCases.filter { $0 != .ppo }) func policiesReadBack(algorithm: Algorithm) throws {
         let batch = try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 2)
-        let h = try small(algorithm, [("normalize", "true")])
+        let h = try small(algorithm, [("normalize", "true"), ("layer_norm", "true")])
         let learner = try algorithm.learner(on: batch, hyperparameters: h, seed: 0)
         _ = try learner.iterate()
         let fresh = try algorithm.policy(

@@ -123,6 +123,50 @@ private func randoms(_ count: Int, _ generator: inout NumPyGenerator) -> [Float]
         }
     }
 
+    /// Rows that fill vectors and rows that do not, far from 0: what is taken away must not swallow what is left.
+    @Test(arguments: [1, 5, 16, 37, 64, 300]) func layerNormalisation(width: Int) {
+        var generator = NumPyGenerator(seed: UInt64(width))
+        let rows = 3
+        let x = randoms(rows * width, &generator).map { $0 + 10 }
+        let (gain, bias) = (randoms(width, &generator), randoms(width, &generator))
+        let slopes = randoms(rows * width, &generator)
+        var fused: [[Float]] = []
+        withEachVariant { variant in
+            var (y, normalised, scales) = (x, x, [Float](repeating: 0, count: rows))
+            vector_kernels_layer_norm(rows, width, 1e-5, gain, bias, &y, &normalised, &scales)
+            var gradient = slopes
+            vector_kernels_layer_norm_backward(rows, width, gain, normalised, scales, &gradient)
+            var sums = [Float](repeating: 1, count: width)
+            vector_kernels_product_sums(rows, width, slopes, normalised, &sums, 1)
+            for row in 0..<rows {
+                let values = (0..<width).map { Double(x[row * width + $0]) }
+                let mean = values.reduce(0, +) / Double(width)
+                let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
+                let scale = 1 / (variance + 1e-5).squareRoot()
+                let hats = values.map { ($0 - mean) * scale }
+                let g = (0..<width).map { Double(slopes[row * width + $0]) * Double(gain[$0]) }
+                let meanSlope = g.reduce(0, +) / Double(width)
+                let slope = zip(g, hats).reduce(0) { $0 + $1.0 * $1.1 } / Double(width)
+                // The mean is known to 1e-5 or so; a row of one number is all rounding, and so is its normalised one.
+                let tolerance = 3e-5 * scale
+                for index in 0..<width {
+                    let expected = hats[index] * Double(gain[index]) + Double(bias[index])
+                    #expect(abs(Double(y[row * width + index]) - expected) < tolerance)
+                    let expectedSlope = scale * (g[index] - meanSlope - hats[index] * slope)
+                    #expect(abs(Double(gradient[row * width + index]) - expectedSlope) < tolerance * max(1, scale))
+                }
+            }
+            for column in 0..<width {
+                let exact = (0..<rows).reduce(1.0) { sum, row in
+                    sum + Double(slopes[row * width + column]) * Double(normalised[row * width + column])
+                }
+                #expect(abs(Double(sums[column]) - exact) < 1e-5)
+            }
+            if variant != VECTOR_KERNELS_BASELINE { fused.append(y + normalised + scales + gradient + sums) }
+        }
+        for other in fused.dropFirst() { #expect(other == fused[0]) }
+    }
+
     @Test func rectifier() {
         let x: [Float] = [-1, 0, 2, .nan, -.infinity, .infinity, 3] + [Float](repeating: -2, count: 17)
         withEachVariant { _ in

@@ -15,16 +15,24 @@ import Testing
         }
     }
 
-    @Test(arguments: [Activation.tanh, .relu, .identity]) func gradientAgreesWithFiniteDifferences(
-        activation: Activation
-    ) {
+    @Test(
+        arguments: [
+            (Activation.tanh, false), (.relu, false), (.identity, false), (.tanh, true), (.identity, true),
+        ])
+    func gradientAgreesWithFiniteDifferences(activation: Activation, layerNorm: Bool) {
         let rows = 9
         var layout = ParameterLayout()
         let network = MultiLayerPerceptron(
-            "net", sizes: [3, 20, 18, 2], activation: activation, layout: &layout)
+            "net", sizes: [3, 20, 18, 2], activation: activation, layerNorm: layerNorm, layout: &layout)
         let store = ParameterStore(layout)
         var generator = NumPyGenerator(seed: 5)
         network.initialise(store, hidden: .orthogonal(gain: 1.2), output: .uniform, generator: &generator)
+        // Gains and biases that can be told from those that training starts with.
+        for norm in network.layers.compactMap(\.norm) {
+            for view in [norm.weight, norm.bias] {
+                for element in 0..<view.count { store[view][element] += Float(generator.uniform(-0.5, 0.5)) }
+            }
+        }
         var x = (0..<rows * 3).map { _ in Float(generator.uniform(-1, 1)) }
         let workspace = MultiLayerPerceptron.Workspace(for: network, capacity: rows)
         network.forward(store.values, x, rows: rows, workspace)

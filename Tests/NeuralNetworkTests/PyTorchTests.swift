@@ -12,11 +12,14 @@ private struct Reference: Decodable {
         let input: [Float]
         let outputGradient: [Float]
         let parameters: [[[Float]]]
+        let norms: [[[Float]]]
         let output: [Float]
         let inputGradient: [Float]
         let gradient: [[[Float]]]
+        let normsGradient: [[[Float]]]
         let gradientNorm: Double
         let afterThreeSteps: [[[Float]]]
+        let normsAfterThreeSteps: [[[Float]]]
     }
     struct Choice: Decodable {
         let choices: Int
@@ -62,17 +65,24 @@ private func agree(
 }
 
 @Suite struct PyTorchTests {
-    @Test(arguments: 0..<2) func networkAndAdam(index: Int) throws {
+    /// Two networks, and two with layer normalisation.
+    @Test(arguments: 0..<4) func networkAndAdam(index: Int) throws {
         let reference = try Reference.numbers.get().networks[index]
         var layout = ParameterLayout()
         let network = MultiLayerPerceptron(
             "net", sizes: reference.sizes,
-            activation: try #require(Activation(rawValue: reference.activation)),
+            activation: try #require(Activation(rawValue: reference.activation)), layerNorm: !reference.norms.isEmpty,
             layout: &layout)
+        let norms = network.layers.compactMap(\.norm)
+        #expect(norms.count == (index < 2 ? 0 : reference.sizes.count - 2))
         let store = ParameterStore(layout)
         for (layer, arrays) in zip(network.layers, reference.parameters) {
             _ = store[layer.weight].update(fromContentsOf: arrays[0])
             _ = store[layer.bias].update(fromContentsOf: arrays[1])
+        }
+        for (norm, arrays) in zip(norms, reference.norms) {
+            _ = store[norm.weight].update(fromContentsOf: arrays[0])
+            _ = store[norm.bias].update(fromContentsOf: arrays[1])
         }
         let workspace = MultiLayerPerceptron.Workspace(for: network, capacity: reference.rows)
         let inputGradient = UnsafeMutableBufferPointer(
@@ -94,6 +104,10 @@ private func agree(
                     agree(store.gradient(layer.weight), arrays[0])
                     agree(store.gradient(layer.bias), arrays[1])
                 }
+                for (norm, arrays) in zip(norms, reference.normsGradient) {
+                    agree(store.gradient(norm.weight), arrays[0])
+                    agree(store.gradient(norm.bias), arrays[1])
+                }
                 #expect(abs(norm - reference.gradientNorm) < 1e-5 * norm)
             }
             adam.step(store, learningRate: 0.01, scale: clippingScale(norm: norm, maxNorm: 0.5))
@@ -101,6 +115,10 @@ private func agree(
         for (layer, arrays) in zip(network.layers, reference.afterThreeSteps) {
             agree(store[layer.weight], arrays[0])
             agree(store[layer.bias], arrays[1])
+        }
+        for (norm, arrays) in zip(norms, reference.normsAfterThreeSteps) {
+            agree(store[norm.weight], arrays[0])
+            agree(store[norm.bias], arrays[1])
         }
     }
 

@@ -3,12 +3,14 @@ public import GymCore
 /// A policy as an ONNX model: from a batch of observations to the greedy action of each.
 ///
 /// Written as protobuf by hand, after `onnx.proto3`, of which seven messages are used; operators of version 13, which
-/// every runtime since 2021 has. The input is `observation` (batch, …), the output `action` (batch, …), both of the
+/// every runtime since 2021 has, and with layer normalisation of version 17 (2022), which brought it. The input is `observation` (batch, …), the output `action` (batch, …), both of the
 /// spaces' own types: what goes into the model is what the environment gives, what comes out is what it takes.
 /// Normalisation is frozen as it is when the policy acts.
 public enum ONNXModel {
-    private static let intermediateVersion: UInt64 = 7
-    private static let operatorVersion: UInt64 = 13
+    /// Versions of the format and of the operators, which belong together.
+    private static func versions(_ policy: PolicyGraph) -> (format: UInt64, operators: UInt64) {
+        policy.layers.contains { $0.norm != nil } ? (8, 17) : (7, 13)
+    }
 
     /// The bytes of a model.
     ///
@@ -37,13 +39,14 @@ public enum ONNXModel {
             name: metadata.first { $0.key == "environment" }?.value ?? "policy")
 
         var model = ProtobufMessage()
-        model.add(field: 1, integer: intermediateVersion)
+        let versions = versions(graph)
+        model.add(field: 1, integer: versions.format)
         model.add(field: 2, text: "swift-gym")
         model.add(field: 3, text: RunFolder.version)
         model.add(field: 7, message: writer.graph.bytes)
         var operators = ProtobufMessage()
         operators.add(field: 1, text: "")
-        operators.add(field: 2, integer: operatorVersion)
+        operators.add(field: 2, integer: versions.operators)
         model.add(field: 8, message: operators.bytes)
         for (key, value) in metadata {
             var entry = ProtobufMessage()
@@ -122,6 +125,12 @@ private struct GraphWriter {
     private mutating func dense(_ layer: PolicyGraph.Layer, name: String) {
         let weight = constant("\(name).weight", layer.weight, shape: [layer.inputs, layer.outputs])
         node("Gemm", with: [weight, constant("\(name).bias", layer.bias)])
+        if let norm = layer.norm {
+            // Without attributes: over the last axis, with PyTorch's epsilon.
+            node(
+                "LayerNormalization",
+                with: [constant("\(name).norm.weight", norm.weight), constant("\(name).norm.bias", norm.bias)])
+        }
         switch layer.activation {
         case .identity: break
         case .tanh: node("Tanh")

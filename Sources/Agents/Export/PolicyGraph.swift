@@ -3,7 +3,7 @@ import NeuralNetwork
 
 /// What a greedy policy computes from an observation, as data: for writing it in formats that other programs read.
 struct PolicyGraph {
-    /// y = f(x W + b).
+    /// y = f(x W + b), or with a norm f(norm(x W + b)).
     struct Layer {
         let inputs: Int
         let outputs: Int
@@ -11,6 +11,8 @@ struct PolicyGraph {
         let weight: [Float]
         /// (outputs).
         let bias: [Float]
+        /// Layer normalisation, (outputs) each.
+        let norm: (weight: [Float], bias: [Float])?
         let activation: Activation
     }
 
@@ -106,7 +108,7 @@ extension PolicyGraph {
         network.layers.map {
             Layer(
                 inputs: $0.inputs, outputs: $0.outputs, weight: Array(store[$0.weight]), bias: Array(store[$0.bias]),
-                activation: $0.activation)
+                norm: $0.norm.map { (Array(store[$0.weight]), Array(store[$0.bias])) }, activation: $0.activation)
         }
     }
 
@@ -120,11 +122,15 @@ extension PolicyGraph {
 
 extension PolicyGraph.Layer {
     /// The layer with some of its outputs only.
+    ///
+    /// - Precondition: it is not normalised, which would mix its outputs.
     func columns(_ range: Range<Int>) -> PolicyGraph.Layer {
+        precondition(norm == nil, "outputs of a normalised layer cannot be told apart")
         var part: [Float] = []
         part.reserveCapacity(inputs * range.count)
         for row in 0..<inputs { part += weight[row * outputs + range.lowerBound..<row * outputs + range.upperBound] }
         return PolicyGraph.Layer(
-            inputs: inputs, outputs: range.count, weight: part, bias: Array(bias[range]), activation: activation)
+            inputs: inputs, outputs: range.count, weight: part, bias: Array(bias[range]), norm: nil,
+            activation: activation)
     }
 }

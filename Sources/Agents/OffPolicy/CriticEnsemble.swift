@@ -30,28 +30,25 @@ final class CriticEnsemble {
     ///   - actionSize: the numbers of an action; 0 for values of a state.
     ///   - rows: the rows of a minibatch's larger half.
     init(
-        _ name: String = "qf", count: Int = 2, observationSize: Int, actionSize: Int, hidden: [Int],
-        activation: Activation, rows: Int,
+        _ h: Hyperparameters, _ name: String = "qf", count: Int = 2, observationSize: Int, actionSize: Int, rows: Int,
         generator: inout NumPyGenerator
     ) {
         self.observationSize = observationSize
         self.actionSize = actionSize
-        var layout = ParameterLayout()
-        networks = (0..<count).map {
+        func network(_ name: String, _ layout: inout ParameterLayout) -> MultiLayerPerceptron {
             MultiLayerPerceptron(
-                "\(name)\($0)", sizes: [observationSize + actionSize] + hidden + [1], activation: activation,
+                name, sizes: [observationSize + actionSize] + h.networks("net_arch").critic + [1],
+                activation: Activation(rawValue: h.text("activation_fn"))!, layerNorm: h.bool("layer_norm"),
                 layout: &layout)
         }
+        var layout = ParameterLayout()
+        networks = (0..<count).map { network("\(name)\($0)", &layout) }
         store = ParameterStore(layout)
         for network in networks {
             network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
         }
         var targetLayout = ParameterLayout()
-        for index in 0..<count {
-            _ = MultiLayerPerceptron(
-                "\(name)\(index)_target", sizes: [observationSize + actionSize] + hidden + [1], activation: activation,
-                layout: &targetLayout)
-        }
+        for index in 0..<count { _ = network("\(name)\(index)_target", &targetLayout) }
         target = ParameterStore(targetLayout)
         target.values.update(from: store.values, count: store.count)
         secondGradient = allocateFloats(store.count)

@@ -76,7 +76,8 @@ package final class DQNUpdate: OffPolicyUpdate {
         func network(_ name: String, _ layout: inout ParameterLayout) -> Network {
             input.network(
                 name, hidden: h.networks("net_arch").critic, outputs: choices + (h.bool("dueling") ? 1 : 0),
-                activation: Activation(rawValue: h.text("activation_fn"))!, layout: &layout)
+                activation: Activation(rawValue: h.text("activation_fn"))!, layerNorm: h.bool("layer_norm"),
+                layout: &layout)
         }
         var layout = ParameterLayout()
         self.network = network("q_net", &layout)

@@ -34,6 +34,7 @@ extension Hyperparameter {
             .init("clip_reward", .real(0...1e6), .real(10), "with normalize: rewards stay within ± this"),
             .init("net_arch", .networks, .networks(actor: network, critic: network), "widths of the hidden layers"),
             .init("activation_fn", .choice(["relu", "tanh"]), .text("relu"), "what follows a hidden layer"),
+            .layerNorm,
             .init("adam_epsilon", .real(0...1), .real(1e-8), "added to the root of Adam's second moment"),
         ]
     }

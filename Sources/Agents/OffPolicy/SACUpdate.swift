@@ -74,15 +74,14 @@ package final class SACUpdate: ActorUpdateWithCritics {
         self.policy = policy
         batch = Minibatch(size: h.integer("batch_size"), replay: replay)
         let rows = half(0, of: batch.size).count
-        let activation = Activation(rawValue: h.text("activation_fn"))!
         critic = CriticEnsemble(
-            observationSize: replay.observationSize, actionSize: replay.actionSize,
-            hidden: h.networks("net_arch").critic, activation: activation, rows: rows, generator: &generator)
+            h, observationSize: replay.observationSize, actionSize: replay.actionSize, rows: rows,
+            generator: &generator)
         value =
             h.bool("value_network")
             ? CriticEnsemble(
-                "vf", count: 1, observationSize: replay.observationSize, actionSize: 0,
-                hidden: h.networks("net_arch").critic, activation: activation, rows: rows, generator: &generator) : nil
+                h, "vf", count: 1, observationSize: replay.observationSize, actionSize: 0, rows: rows,
+                generator: &generator) : nil
         tau = Float(h.real("tau"))
         targetInterval = h.integer("target_update_interval")
         let temperature = h.automatic("ent_coef")

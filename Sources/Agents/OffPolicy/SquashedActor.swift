@@ -17,7 +17,8 @@ package final class SquashedActor {
         // With gSDE the network gives only the means.
         network = MultiLayerPerceptron(
             "actor", sizes: [inputs] + hidden + [h.bool("use_sde") ? actions : 2 * actions],
-            activation: Activation(rawValue: h.text("activation_fn"))!, layout: &layout)
+            activation: Activation(rawValue: h.text("activation_fn"))!, layerNorm: h.bool("layer_norm"),
+            layout: &layout)
         if h.bool("use_sde") {
             let features = hidden.last ?? inputs
             let view = layout.add("log_std", shape: [features, actions])

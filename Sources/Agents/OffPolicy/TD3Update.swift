@@ -52,7 +52,8 @@ package final class TD3Update: ActorUpdateWithCritics {
     /// - Parameter environments: rows that act at a time.
     package init(_ h: Hyperparameters, replay: ReplayBuffer, environments: Int = 1, seed: UInt64) {
         let activation = Activation(rawValue: h.text("activation_fn"))!
-        let (hidden, criticHidden) = h.networks("net_arch")
+        let hidden = h.networks("net_arch").actor
+        let layerNorm = h.bool("layer_norm")
         tau = Float(h.real("tau"))
         delay = h.integer("policy_delay")
         noiseDeviation = h.real("target_policy_noise")
@@ -62,17 +63,19 @@ package final class TD3Update: ActorUpdateWithCritics {
         let sizes = [replay.observationSize] + hidden + [replay.actionSize]
         var layout = ParameterLayout()
         actor = MultiLayerPerceptron(
-            "actor", sizes: sizes, activation: activation, outputActivation: .tanh, layout: &layout)
+            "actor", sizes: sizes, activation: activation, outputActivation: .tanh, layerNorm: layerNorm,
+            layout: &layout)
         store = ParameterStore(layout)
         var generator = RandomStream.initialisation.generator(seed: seed)
         actor.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
         var targetLayout = ParameterLayout()
-        _ = MultiLayerPerceptron("actor_target", sizes: sizes, activation: activation, layout: &targetLayout)
+        _ = MultiLayerPerceptron(
+            "actor_target", sizes: sizes, activation: activation, layerNorm: layerNorm, layout: &targetLayout)
         target = ParameterStore(targetLayout)
         target.values.update(from: store.values, count: store.count)
         critic = CriticEnsemble(
-            count: h.integer("n_critics"), observationSize: replay.observationSize, actionSize: replay.actionSize,
-            hidden: criticHidden, activation: activation, rows: rows, generator: &generator)
+            h, count: h.integer("n_critics"), observationSize: replay.observationSize, actionSize: replay.actionSize,
+            rows: rows, generator: &generator)
         actorAdam = Adam(count: store.count, epsilon: h.real("adam_epsilon"))
         criticAdam = Adam(count: critic.store.count, epsilon: h.real("adam_epsilon"))
         drawGenerator = RandomStream.minibatches.generator(seed: seed)

@@ -62,6 +62,21 @@ void vector_kernels_add(ptrdiff_t count, const float *source, float *target);
 // target += rate · (source - target).
 void vector_kernels_polyak(ptrdiff_t count, float rate, const float *source, float *target);
 
+// Layer normalisation of the rows of x (rows,n), in place: x = x̂ · gain + bias with x̂ = (x − mean) · scale and
+// scale = 1 / √(variance + epsilon), the variance being that of the row itself (divided by n). Writes x̂ (rows,n) and
+// the scales (rows).
+void vector_kernels_layer_norm(
+    ptrdiff_t rows, ptrdiff_t n, float epsilon, const float *gain, const float *bias, float *x, float *normalised,
+    float *scales);
+
+// From the gradient by the normalised and scaled rows to that by the rows before, in place.
+void vector_kernels_layer_norm_backward(
+    ptrdiff_t rows, ptrdiff_t n, const float *gain, const float *normalised, const float *scales, float *gradient);
+
+// out (columns) = sums over the rows of a · b, both (rows,columns), added to what out held when `accumulate` is not 0.
+void vector_kernels_product_sums(
+    ptrdiff_t rows, ptrdiff_t columns, const float *a, const float *b, float *out, int accumulate);
+
 // One step of Adam in one pass over parameters, gradient (multiplied by `scale` first) and both moments, as PyTorch:
 //   m = beta1 m + (1-beta1) g,  v = beta2 v + (1-beta2) g²,
 //   parameter -= step · m / (√v · root_correction + epsilon)

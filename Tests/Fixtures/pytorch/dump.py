@@ -13,14 +13,20 @@ def flat(tensor):
     return [float(f"{float(x):.9g}") for x in tensor.detach().reshape(-1)]
 
 
-def network(activation, sizes, rows):
+def network(activation, sizes, rows, layer_norm=False):
     layers = []
     for i in range(len(sizes) - 1):
         layers.append(torch.nn.Linear(sizes[i], sizes[i + 1]))
         if i < len(sizes) - 2:
+            if layer_norm:
+                layers.append(torch.nn.LayerNorm(sizes[i + 1]))
             layers.append(activation())
     model = torch.nn.Sequential(*layers)
     linear = [m for m in model if isinstance(m, torch.nn.Linear)]
+    norms = [m for m in model if isinstance(m, torch.nn.LayerNorm)]
+    for m in norms:
+        torch.nn.init.normal_(m.weight, 1.0, 0.3)
+        torch.nn.init.normal_(m.bias, 0.0, 0.3)
     x = torch.randn(rows, sizes[0], requires_grad=True)
     output_gradient = torch.randn(rows, sizes[-1])
     case = {
@@ -28,6 +34,7 @@ def network(activation, sizes, rows):
         "output_gradient": flat(output_gradient),
         # Ours are (inputs, outputs), PyTorch's (outputs, inputs).
         "parameters": [[flat(m.weight.T), flat(m.bias)] for m in linear],
+        "norms": [[flat(m.weight), flat(m.bias)] for m in norms],
     }
     optimiser = torch.optim.Adam(model.parameters(), lr=0.01, eps=1e-5)
     for step in range(3):
@@ -39,11 +46,13 @@ def network(activation, sizes, rows):
             case["output"] = flat(y)
             case["input_gradient"] = flat(x.grad)
             case["gradient"] = [[flat(m.weight.grad.T), flat(m.bias.grad)] for m in linear]
+            case["norms_gradient"] = [[flat(m.weight.grad), flat(m.bias.grad)] for m in norms]
             case["gradient_norm"] = float(torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5))
         else:
             torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimiser.step()
     case["after_three_steps"] = [[flat(m.weight.T), flat(m.bias)] for m in linear]
+    case["norms_after_three_steps"] = [[flat(m.weight), flat(m.bias)] for m in norms]
     return case
 
 
@@ -73,7 +82,7 @@ def gaussian(count, rows):
     }
 
 
-print(json.dumps({
+cases = {
     "torch": torch.__version__,
     "networks": [
         network(torch.nn.Tanh, [3, 17, 5, 2], 7),
@@ -81,4 +90,10 @@ print(json.dumps({
     ],
     "categorical": categorical(4, 6),
     "gaussian": gaussian(3, 5),
-}, separators=(",", ":")))
+}
+# Drawn last: the numbers before stay what they were.
+cases["networks"] += [
+    network(torch.nn.Tanh, [3, 17, 5, 2], 7, layer_norm=True),
+    network(torch.nn.ReLU, [4, 40, 18, 1], 9, layer_norm=True),
+]
+print(json.dumps(cases, separators=(",", ":")))

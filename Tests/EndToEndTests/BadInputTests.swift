@@ -123,6 +123,22 @@ import Testing
         #expect(!process.output.contains("summary.json") && !process.output.contains(".part"), "\(process.output)")
     }
 
+    /// Of streams that were closed no socket gets the number: what is printed would go there.
+    @Test func closedStreams() throws {
+        let agent = try Agent()
+        let process = try agent.train(
+            "ppo CartPole-v1 --steps 1000", run: "run", through: ["sh", "-c", "exec \"$0\" \"$@\" <&- >&- 2>&-"]
+        ).process
+        #expect(process.status == 0)
+        #expect(agent.summary(of: "run") != nil)
+    }
+
+    @Test func outputThatCannotBeWritten() throws {
+        let process = try Agent.program.run(["list"], through: ["sh", "-c", "exec \"$0\" \"$@\" >/dev/full"])
+        #expect(process.status == 1)
+        #expect(process.errors.contains("cannot write to standard output: No space left on device"))
+    }
+
     @Test func evaluatingWhatIsNoRun() throws {
         let agent = try Agent()
         let process = try Agent.program.run(["evaluate", agent.folder.path])

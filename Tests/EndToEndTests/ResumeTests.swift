@@ -61,8 +61,12 @@ import Testing
         #expect(further.status == 0 && further.output.contains("going on at step 4096"), "\(further.errors)")
         #expect(agent.summary(of: "run")?.steps == 8192)
         #expect(agent.text("run/config.yaml").contains("n_timesteps: 8000"))
+        // A log that somebody removed is begun anew.
+        try FileManager.default.removeItem(atPath: agent.path("run/progress.csv"))
+        let anew = try Agent.program.run(["resume", agent.path("run"), "--steps", "8400", "--quiet"])
+        #expect(anew.status == 0 && agent.text("run/progress.csv").hasPrefix("time/iterations,"), "\(anew.errors)")
         let back = try Agent.program.run(["resume", agent.path("run"), "--steps", "100"])
-        #expect(back.status == 2 && back.errors.contains("--steps is 100; the run has 8192 steps already"))
+        #expect(back.status == 2 && back.errors.contains("--steps is 100; the run has 8448 steps already"))
     }
 
     /// Checkpoints that are broken are named. With one that is whole the run goes on; with none nothing is touched.

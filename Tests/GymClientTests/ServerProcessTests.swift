@@ -70,6 +70,7 @@ import Testing
         "Bad arguments: exit code 2, and what would be right",
         arguments: [
             ["--max-connections", "0"], ["--max-frame-bytes", "1"], ["--threads", "x"], ["--frobnicate"],
+            ["--threads", "-1"], ["--token-file", "/dev/null"],
         ])
     func badArguments(arguments: [String]) throws {
         let server = try Serving(arguments, waits: false)

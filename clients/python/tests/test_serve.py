@@ -392,7 +392,8 @@ class TestLife:
         assert path.read_text() == "data"
 
     def test_wrong_usage(self, tmp_path: Path) -> None:
-        for arguments in ([], ["NoSuchEnvironment-v0"], ["no_such_module:CartPole-v1"]):
+        empty = ["CartPole-v1", "--token-file", "/dev/null"]
+        for arguments in ([], ["NoSuchEnvironment-v0"], ["no_such_module:CartPole-v1"], empty):
             done = run(python_command(tmp_path / "s", *arguments))
             assert done.returncode == 2, done
             assert "ID" in done.stderr

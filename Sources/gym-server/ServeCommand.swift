@@ -1,7 +1,6 @@
 import ArgumentParser
 import CommandLineSupport
 import ConformanceEnvironments
-import Dispatch
 import Foundation
 import GymEnvironments
 import GymProtocol
@@ -87,6 +86,8 @@ struct ServeCommand: ParsableCommand {
         // Writing to a client that has gone is an error to handle, not a reason to end.
         signal(SIGPIPE, SIG_IGN)
         raiseDescriptorLimit()
+        // Before there are other threads: they leave the signals to the one that waits for them.
+        let signals = EndSignals()
         let server: Server
         var registry = GymEnvironments.registry
         if conformance { ConformanceEnvironments.register(in: &registry) }
@@ -101,12 +102,11 @@ struct ServeCommand: ParsableCommand {
             StandardStreams.error("gym-server: \(error)")
             throw ExitCode(1)
         }
-        let signals = stopOnSignals(server)
+        signals.wait { server.stop(reason: $0) }
         if untilEof { stopAtEndOfInput(server) }
         StandardStreams.print("listening on unix:\(socket)")
         server.run()
         if removeFolder { rmdir(URL(fileURLWithPath: socket).deletingLastPathComponent().path) }
-        withExtendedLifetime(signals) {}
     }
 
     private func serverConfiguration() throws -> ServerConfiguration {
@@ -136,22 +136,45 @@ struct ServeCommand: ParsableCommand {
         return configuration
     }
 
-    private func stopOnSignals(_ server: Server) -> [any DispatchSourceSignal] {
-        [(SIGINT, "SIGINT"), (SIGTERM, "SIGTERM")].map { number, name in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { server.stop(reason: name) }
-            source.resume()
-            return source
-        }
-    }
-
     private func stopAtEndOfInput(_ server: Server) {
         // A thread of its own: it waits for as long as the server runs.
         Thread.detachNewThread {
             while let data = try? FileHandle.standardInput.read(upToCount: 4096), !data.isEmpty {}
             server.stop(reason: "standard input ended")
         }
+    }
+}
+
+/// SIGINT and SIGTERM, which a thread waits for: all that it needs is there before the server says that it listens,
+/// where dispatch sources open descriptors and start threads when they come to it.
+private struct EndSignals: Sendable {
+    private static let names: [Int32: String] = [SIGINT: "SIGINT", SIGTERM: "SIGTERM"]
+
+    /// Keeps the signals back, in this thread and in those that it starts.
+    init() {
+        // What is ignored, as SIGINT is in a shell's background, could not be waited for.
+        for number in EndSignals.names.keys { signal(number, SIG_DFL) }
+        var set = EndSignals.set
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Calls `body` with the name of each signal that comes, on a thread of its own.
+    func wait(_ body: @escaping @Sendable (String) -> Void) {
+        Thread.detachNewThread {
+            var set = EndSignals.set
+            var number: Int32 = 0
+            while true {
+                guard sigwait(&set, &number) == 0 else { continue }
+                body(EndSignals.names[number] ?? "a signal")
+            }
+        }
+    }
+
+    private static var set: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in names.keys { sigaddset(&set, number) }
+        return set
     }
 }
 

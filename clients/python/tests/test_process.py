@@ -319,7 +319,7 @@ def test_nothing_is_left_of_a_client_that_was_killed(tmp_path: Path, transport: 
         assert run([sys.executable, "-c", script], env=environment).returncode == -signal.SIGKILL
         assert wait_for(lambda: connection.status().connections == 1)
         assert connection.status().connections_total == 2 and connection.status().environments == 0
-        assert wait_for(lambda: len(os.listdir(open_descriptors)) == before)
+        assert wait_for(lambda: len(os.listdir(open_descriptors)) <= before)
         assert memory_maps(server.process.pid) == []
     end(server)
     assert not path.exists()

@@ -227,6 +227,6 @@ public struct Network: Sendable {
     /// The multiplications of a pass forward for one row, about.
     public var multiplications: Double {
         convolutions.reduce(0) { $0 + Double($1.positions * $1.weight.count) }
-            + dense.layers.reduce(0) { $0 + Double($1.weight.count) }
+            + dense.multiplications
     }
 }

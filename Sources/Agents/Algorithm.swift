@@ -39,9 +39,9 @@ public enum Algorithm: String, Sendable, CaseIterable {
     ) throws -> any Learner {
         switch self {
         case .ppo: try PPO(batch: batch, hyperparameters: hyperparameters, seed: seed)
-        case .dqn: try DQN(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        case .dqn: try DQN(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
         case .td3: try TD3(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
-        case .sac: try SAC(batch: batch, hyperparameters: hyperparameters, seed: seed)
+        case .sac: try SAC(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
         }
     }
 

@@ -230,7 +230,9 @@ public struct Checkpoint {
         try require("the observation space", observationSpace.description, self.observationSpace)
         try require("the action space", actionSpace.description, self.actionSpace)
         for (key, value) in configuration.hyperparameters.resolved where !Checkpoint.changeable.contains(key) {
-            try require("the hyperparameter \(key)", value, hyperparameters[key] ?? "not there")
+            // One that came later than the checkpoint changes nothing by its default.
+            let standard = configuration.hyperparameters.schema.first { $0.key == key }!.defaultValue.text
+            try require("the hyperparameter \(key)", value, hyperparameters[key] ?? standard)
         }
     }
 

@@ -47,7 +47,10 @@ public final class DQN: OffPolicyLearner {
     private let choices: Int
     package let update: DQNUpdate
     private let actingWorkspace: Network.Workspace
+    /// The next choices; -1 where the network is to make one.
     private let chosen: UnsafeMutablePointer<Int32>
+    /// Whether it is drawn already which of the next choices are random.
+    private var hasDrawn = false
     /// Steps of the batch so far, which is what the target's copies are counted in.
     private var calls = 0
     /// Copies of the network to its target so far.
@@ -58,9 +61,12 @@ public final class DQN: OffPolicyLearner {
     /// - Parameters:
     ///   - batch: environments with same-step autoreset.
     ///   - threads: 1 or 2; the result is the same. By default what the machine has.
+    ///   - overlaps: whether the environments step during updates that the next actions do not depend on: where all
+    ///     explore, and with `act_ahead` during all; the result is the same.
     /// - Throws: ``UnsupportedSpaceError``.
     public init(
-        batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64, threads: Int? = nil
+        batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64, threads: Int? = nil,
+        overlaps: Bool = false
     ) throws {
         targetInterval = max(1, h.integer("target_update_interval") / batch.count)
         exploration = LinearExploration(
@@ -73,7 +79,7 @@ public final class DQN: OffPolicyLearner {
         actingWorkspace = Network.Workspace(for: update.network, capacity: batch.count)
         chosen = .allocate(capacity: batch.count)
         chosen.initialize(repeating: 0, count: batch.count)
-        super.init(h, collector: collector, update: update, seed: seed, threads: threads)
+        super.init(h, collector: collector, update: update, seed: seed, threads: threads, overlaps: overlaps)
         if h.bool("prioritized_replay") { collector.onAdd = { [unowned self] in update.added($0) } }
     }
 
@@ -120,18 +126,29 @@ public final class DQN: OffPolicyLearner {
 
     /// Chooses the next actions: at random before learning starts, then greedily but for a falling share.
     override func act(step: Int) {
-        let rate = isBeforeLearning ? 1 : exploration.rate(progress: progress)
-        let network = update.network
-        let output = UnsafePointer(
-            network.forward(update.store.values, collector.observations, rows: collector.count, actingWorkspace))
-        for row in 0..<collector.count {
-            let explores = actionGenerator.random() < rate
-            let choice =
-                explores
-                ? actionGenerator.integer(in: 0..<choices)
-                : indexOfLargest(output + (row + 1) * network.outputs - choices, count: choices)
-            collector.actions[row] = Float(choice)
+        if !actsWithoutPolicy() {
+            let network = update.network
+            let output = UnsafePointer(
+                network.forward(update.store.values, collector.observations, rows: collector.count, actingWorkspace))
+            for row in 0..<collector.count where chosen[row] < 0 {
+                chosen[row] = Int32(indexOfLargest(output + (row + 1) * network.outputs - choices, count: choices))
+            }
         }
+        hasDrawn = false
+        for row in 0..<collector.count { collector.actions[row] = Float(chosen[row]) }
+    }
+
+    /// Draws which of the next choices are random, and those.
+    override func actsWithoutPolicy() -> Bool {
+        if !hasDrawn {
+            hasDrawn = true
+            let rate = isBeforeLearning ? 1 : exploration.rate(progress: progress)
+            for row in 0..<collector.count {
+                chosen[row] =
+                    actionGenerator.random() < rate ? Int32(actionGenerator.integer(in: 0..<choices)) : -1
+            }
+        }
+        return (0..<collector.count).allSatisfy { chosen[$0] >= 0 }
     }
 
     override func write(_ actions: UnsafeMutablePointer<Float>, rows: Int, to batch: BatchBuffer) {

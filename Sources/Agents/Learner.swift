@@ -40,6 +40,7 @@ public protocol Learner: AnyObject {
     func iterate() throws -> Metrics
 
     /// Writes everything that the run needs to go on exactly after an iteration, but for the environments' own state.
+    /// Not to be called after an iteration that threw.
     func save(to writer: inout StateWriter)
     /// Goes on where the run stood that wrote this; the environments have to be put back as well, or
     /// ``startFreshEpisodes()`` called.
@@ -51,7 +52,8 @@ public protocol Learner: AnyObject {
     func startFreshEpisodes()
 }
 
-/// A network, an observation or a loss went out of the finite numbers; nothing was applied.
+/// A network, an observation or a loss went out of the finite numbers; nothing was applied, but the critics' step where
+/// the actor fails after it. The learner stands within an iteration: it goes on from what was saved before.
 public struct NotFiniteError: Error, Hashable, CustomStringConvertible {
     /// What is not finite.
     public let term: String

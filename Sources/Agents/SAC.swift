@@ -43,13 +43,15 @@ public final class SAC: ActorCriticLearner {
     /// - Parameters:
     ///   - batch: environments with same-step autoreset.
     ///   - threads: 1 or 2; the result is the same. By default what the machine has.
+    ///   - overlaps: with `act_ahead`, whether the environments step during updates; the result is the same.
     /// - Throws: ``UnsupportedSpaceError``.
     public init(
-        batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64, threads: Int? = nil
+        batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64, threads: Int? = nil,
+        overlaps: Bool = false
     ) throws {
         let isStateDependent = h.bool("use_sde")
         try super.init(
-            .sac, batch: batch, hyperparameters: h, seed: seed, threads: threads,
+            .sac, batch: batch, hyperparameters: h, seed: seed, threads: threads, overlaps: overlaps,
             lastingNoise: (
                 isStateDependent ? h.integer("sde_sample_freq") : 0, isStateDependent && h.bool("use_sde_at_warmup")
             )

@@ -30,17 +30,16 @@ public final class TD3: ActorCriticLearner {
     /// - Parameters:
     ///   - batch: environments with same-step autoreset.
     ///   - threads: 1 or 2; the result is the same. By default what the machine has.
-    ///   - overlaps: whether the environments step during updates that leave the actor as it is; the result is the
-    ///     same.
+    ///   - overlaps: whether the environments step during updates that the next actions do not depend on: those that
+    ///     leave the actor as it is, and with `act_ahead` all; the result is the same.
     /// - Throws: ``UnsupportedSpaceError``.
     public init(
         batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64, threads: Int? = nil,
         overlaps: Bool = false
     ) throws {
-        try super.init(.td3, batch: batch, hyperparameters: h, seed: seed, threads: threads) {
+        try super.init(.td3, batch: batch, hyperparameters: h, seed: seed, threads: threads, overlaps: overlaps) {
             TD3Update(h, replay: $0, environments: $1, seed: seed)
         }
-        self.overlaps = overlaps
     }
 
     /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.

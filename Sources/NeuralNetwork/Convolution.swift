@@ -58,15 +58,15 @@ public struct ConvolutionSize: Sendable, Hashable {
 ///
 /// Each output pixel is a row of a matrix product: the patch that it looks at, times the weights. The patches of one
 /// picture are laid out at a time, which keeps them in the second-level cache (400 kB for the DQN network's largest).
-struct Convolution: Sendable {
-    let input: ImageShape
-    let size: ConvolutionSize
+package struct Convolution: Sendable {
+    package let input: ImageShape
+    package let size: ConvolutionSize
     /// One plane; its channels are the filters.
-    let output: ImageShape
+    package let output: ImageShape
     /// (planes, kernel, kernel, channels, filters).
-    let weight: ParameterView
+    package let weight: ParameterView
     /// (filters).
-    let bias: ParameterView
+    package let bias: ParameterView
     /// The numbers that an output pixel looks at.
     var patch: Int { input.planes * size.kernel * size.kernel * input.channels }
     /// The output's pixels.

@@ -56,6 +56,8 @@ public struct MultiLayerPerceptron: Sendable {
     public var inputs: Int { layers[0].inputs }
     /// The length of an output row.
     public var outputs: Int { layers[layers.count - 1].outputs }
+    /// The multiplications of a pass forward for one row.
+    public var multiplications: Double { layers.reduce(0) { $0 + Double($1.weight.count) } }
 
     /// A network with the given widths, `sizes[0]` the inputs and the last one the outputs.
     ///

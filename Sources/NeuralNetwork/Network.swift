@@ -8,11 +8,9 @@ import GymCore
 public struct Network: Sendable {
     /// How the rows lie that come in.
     public let input: InputFormat
-    let convolutions: [Convolution]
+    package let convolutions: [Convolution]
     /// The layers after the convolutions.
     public let dense: MultiLayerPerceptron
-    /// Whether convolutions come first.
-    public var isConvolutional: Bool { !convolutions.isEmpty }
     /// The length of an output row.
     public var outputs: Int { dense.outputs }
 
@@ -227,6 +225,6 @@ public struct Network: Sendable {
     /// The multiplications of a pass forward for one row, about.
     public var multiplications: Double {
         convolutions.reduce(0) { $0 + Double($1.positions * $1.weight.count) }
-            + dense.layers.reduce(0) { $0 + Double($1.weight.count) }
+            + dense.multiplications
     }
 }

@@ -151,7 +151,10 @@ final class Training {
             iterations += 1
             return metrics
         } catch let error as NotFiniteError {
-            guard let latestCheckpoint else { throw error }
+            // Checkpoints are of the ends of iterations: whatever the failed one applied is in none.
+            guard let latestCheckpoint else {
+                throw RunFolderError("\(error)\nno checkpoint was written before it")
+            }
             throw RunFolderError("\(error)\nthe newest checkpoint before it: \(latestCheckpoint.path)")
         }
     }

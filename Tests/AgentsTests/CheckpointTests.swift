@@ -46,6 +46,7 @@ import Testing
             [
                 ("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]"), ("use_sde", "true"),
                 ("value_network", "true"), ("train_freq", "8"), ("sde_sample_freq", "4"),
+                ("act_ahead", "true"),
             ]
         ),
     ]
@@ -99,6 +100,35 @@ import Testing
         }
         #expect(second.hash == whole.hash && second.learner.updates == whole.learner.updates)
         #expect(second.learner.steps == whole.learner.steps && second.learner.steps > read.steps)
+    }
+
+    /// A run fails in the middle of an update, when the critics' step is made already. Nothing of that is in the
+    /// checkpoint before it: from there the same learner goes on as if nothing had happened.
+    @Test(arguments: [Algorithm.td3, .sac]) func runsThatFailedGoOnExactly(algorithm: Algorithm) throws {
+        var settings = [("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]"), ("n_steps", "3")]
+        if algorithm == .td3 { settings.append(("policy_delay", "1")) }
+        let (whole, failed) = (
+            try Run(algorithm, "Pendulum-v1", settings), try Run(algorithm, "Pendulum-v1", settings)
+        )
+        for run in [whole, failed] { for _ in 0..<2 { _ = try run.learner.iterate() } }
+        let saved = try failed.checkpoint().bytes
+        let networks = try #require(failed.learner as? ActorCriticLearner).networks
+        let critic = networks.others[algorithm == .td3 ? 1 : 0]
+        let before = Array(UnsafeBufferPointer(start: critic.values, count: critic.count))
+        // After acting, as the NaN would otherwise be in the observations first.
+        failed.batch.onStep = { networks.store.values[0] = .nan }
+        let error = #expect(throws: NotFiniteError.self) { try failed.learner.iterate() }
+        if algorithm == .td3 {
+            #expect(error?.term == "the actor's loss")
+            #expect(before != Array(UnsafeBufferPointer(start: critic.values, count: critic.count)))
+        }
+        failed.batch.onStep = {}
+        let checkpoint = try Checkpoint(bytes: saved)
+        try checkpoint.restore(failed.learner)
+        try failed.batch.restore(try #require(checkpoint.environmentStates))
+        #expect(failed.hash == whole.hash)
+        for run in [whole, failed] { for _ in 0..<2 { _ = try run.learner.iterate() } }
+        #expect(failed.hash == whole.hash && failed.learner.updates == whole.learner.updates)
     }
 
     /// Without its environments a run goes on with what it learnt, in other episodes than it began with.
@@ -168,6 +198,14 @@ import Testing
             message(other.configuration, observation, action).hasPrefix("the hyperparameter gamma is 0.5 now, and was ")
         )
         try checkpoint.check(run.configuration.withSteps(77), observationSpace: observation, actionSpace: action)
+        // A checkpoint from before there was the hyperparameter.
+        var earlier = checkpoint
+        earlier.hyperparameters["layer_norm"] = nil
+        try earlier.check(run.configuration, observationSpace: observation, actionSpace: action)
+        let normalised = try Run(algorithm, "CartPole-v1", settings + [("layer_norm", "true")])
+        #expect(throws: CheckpointError.self) {
+            try earlier.check(normalised.configuration, observationSpace: observation, actionSpace: action)
+        }
         // A learner of another shape is refused.
         let larger = try Run(algorithm, "CartPole-v1", settings + [("net_arch", "[40]")])
         #expect(throws: CheckpointError.self) { try checkpoint.restore(larger.learner) }

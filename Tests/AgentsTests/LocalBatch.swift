@@ -7,6 +7,8 @@ final class LocalBatch: EnvironmentBatch {
     let environments: any VectorEnvironment
     let actions: BatchBuffer
     let results: StepBuffers
+    /// Called when a step was taken.
+    var onStep: () -> Void = {}
 
     var count: Int { environments.count }
     var observationSpace: Space { environments.observationSpace }
@@ -39,5 +41,6 @@ final class LocalBatch: EnvironmentBatch {
     func receiveResults() throws {
         let faults = environments.step(rows: 0..<count, actions: actions, wantsInfo: false, into: results)
         if let fault = faults.first { throw fault }
+        onStep()
     }
 }

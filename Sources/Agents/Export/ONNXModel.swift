@@ -17,8 +17,7 @@ public enum ONNXModel {
     /// - Parameters:
     ///   - observationSpace: the space that the policy was made for.
     ///   - metadata: what the model says of itself, such as the environment's name.
-    /// - Throws: ``UnsupportedSpaceError`` for observations that are not one array of numbers, for networks on pictures
-    ///   and for stacks of frames.
+    /// - Throws: ``UnsupportedSpaceError`` for observations that are not one array of numbers and for stacks of frames.
     public static func encode(
         _ policy: any Policy, observationSpace: Space, metadata: [(key: String, value: String)] = []
     ) throws -> [UInt8] {
@@ -87,8 +86,9 @@ private struct GraphWriter {
     /// - Returns: the type and shape of its action.
     mutating func write(_ policy: PolicyGraph, observationType: DType) -> (type: DType, shape: [Int]) {
         if observationType != .float32 { cast(to: .float32) }
-        node("Flatten", attributes: [("axis", 1)])
+        if policy.convolutions.isEmpty { node("Flatten", attributes: [("axis", 1)]) }
         if policy.factor != 1 { node("Mul", with: [constant("factor", [policy.factor], shape: [])]) }
+        convolve(policy.convolutions)
         if let normalisation = policy.normalisation {
             node("Sub", with: [constant("normalisation.mean", normalisation.shift)])
             node("Mul", with: [constant("normalisation.scale", normalisation.scale)])
@@ -120,6 +120,29 @@ private struct GraphWriter {
             with: [
                 constant("\(name).low", [-limit], shape: []), constant("\(name).high", [limit], shape: []),
             ])
+    }
+
+    /// Pictures as ONNX has them, (batch, channels, height, width), through the convolutions, and back to rows of numbers
+    /// in the order that the layers after them know.
+    private mutating func convolve(_ convolutions: [PolicyGraph.Convolution]) {
+        guard let input = convolutions.first?.input else { return }
+        if input.channels > 1 {
+            node("Transpose", lists: [("perm", [0, 3, 1, 2])])
+        } else if input.planes == 1 {
+            let shape = [-1, 1, Int64(input.height), Int64(input.width)]
+            node("Reshape", with: [constant("picture.shape", shape)])
+        }
+        for (index, layer) in convolutions.enumerated() {
+            let (name, kernel) = ("policy.cnn.\(index)", layer.size.kernel)
+            let channels = layer.input.planes * layer.input.channels
+            let weight = constant(
+                "\(name).weight", layer.weight, shape: [layer.size.filters, channels, kernel, kernel])
+            let stride = Int64(layer.size.stride)
+            node("Conv", with: [weight, constant("\(name).bias", layer.bias)], lists: [("strides", [stride, stride])])
+            node("Relu")
+        }
+        node("Transpose", lists: [("perm", [0, 2, 3, 1])])
+        node("Flatten", attributes: [("axis", 1)])
     }
 
     private mutating func dense(_ layer: PolicyGraph.Layer, name: String) {
@@ -197,7 +220,9 @@ private struct GraphWriter {
     }
 
     /// Adds an operator on the current value and further ones.
-    private mutating func node(_ kind: String, with inputs: [String] = [], attributes: [(String, Int64)] = []) {
+    private mutating func node(
+        _ kind: String, with inputs: [String] = [], attributes: [(String, Int64)] = [], lists: [(String, [Int64])] = []
+    ) {
         names[kind, default: 0] += 1
         let output = "\(kind).\(names[kind]!)"
         var node = ProtobufMessage()
@@ -211,6 +236,14 @@ private struct GraphWriter {
             attribute.add(field: 3, integer: UInt64(bitPattern: value))
             // INT.
             attribute.add(field: 20, integer: 2)
+            node.add(field: 5, message: attribute.bytes)
+        }
+        for (name, values) in lists {
+            var attribute = ProtobufMessage()
+            attribute.add(field: 1, text: name)
+            for value in values { attribute.add(field: 8, integer: UInt64(bitPattern: value)) }
+            // INTS.
+            attribute.add(field: 20, integer: 7)
             node.add(field: 5, message: attribute.bytes)
         }
         graph.add(field: 1, message: node.bytes)

@@ -16,6 +16,17 @@ struct PolicyGraph {
         let activation: Activation
     }
 
+    /// A convolution without padding, and the ReLU after it.
+    struct Convolution {
+        let input: ImageShape
+        let output: ImageShape
+        let size: ConvolutionSize
+        /// (filters, planes and their channels, kernel, kernel), row-major.
+        let weight: [Float]
+        /// (filters).
+        let bias: [Float]
+    }
+
     /// What the last layer's numbers become.
     enum Action {
         /// The largest of each dimension's numbers, counted from `starts`; elements of the given type.
@@ -28,6 +39,8 @@ struct PolicyGraph {
     let factor: Float
     /// Then, with normalisation: (x − shift) · scale, held within ± clip.
     let normalisation: (shift: [Float], scale: [Float], clip: Float)?
+    /// Before the layers, which then take the last one's numbers as (height, width, filters).
+    let convolutions: [Convolution]
     let layers: [Layer]
     let action: Action
     let codec: ActionCodec
@@ -37,14 +50,13 @@ struct PolicyGraph {
 protocol ExportablePolicy: Policy {
     /// What it computes.
     ///
-    /// - Throws: ``UnsupportedSpaceError`` for observations that are not one array of numbers, for networks on pictures
-    ///   and for stacks of frames.
+    /// - Throws: ``UnsupportedSpaceError`` for observations that are not one array of numbers and for stacks of frames.
     func graph() throws -> PolicyGraph
 }
 
 extension ActorCriticPolicy: ExportablePolicy {
     func graph() throws -> PolicyGraph {
-        let factor = try PolicyGraph.factor(of: model.encoder, model.actor)
+        let factor = try PolicyGraph.factor(of: model.encoder)
         let layers = PolicyGraph.layers(of: model.actor.dense, model.actorStore)
         let action: PolicyGraph.Action =
             switch model.codec.kind {
@@ -56,13 +68,14 @@ extension ActorCriticPolicy: ExportablePolicy {
             }
         return PolicyGraph(
             factor: factor, normalisation: PolicyGraph.frozen(normalisation),
-            layers: layers, action: action, codec: model.codec)
+            convolutions: PolicyGraph.convolutions(of: model.actor, model.actorStore), layers: layers, action: action,
+            codec: model.codec)
     }
 }
 
 extension OffPolicyPolicy: ExportablePolicy {
     func graph() throws -> PolicyGraph {
-        let factor = try PolicyGraph.factor(of: encoder, network)
+        let factor = try PolicyGraph.factor(of: encoder)
         var layers = PolicyGraph.layers(of: network.dense, store)
         let last = layers.removeLast()
         let action: PolicyGraph.Action
@@ -79,7 +92,7 @@ extension OffPolicyPolicy: ExportablePolicy {
         }
         return PolicyGraph(
             factor: factor, normalisation: PolicyGraph.frozen(normalisation),
-            layers: layers, action: action, codec: codec)
+            convolutions: PolicyGraph.convolutions(of: network, store), layers: layers, action: action, codec: codec)
     }
 }
 
@@ -87,10 +100,7 @@ extension PolicyGraph {
     /// What the observation is multiplied by.
     ///
     /// - Throws: ``UnsupportedSpaceError`` for rows that are not one observation's numbers.
-    fileprivate static func factor(of encoder: ObservationEncoder, _ network: Network) throws -> Float {
-        if network.isConvolutional {
-            throw UnsupportedSpaceError("export knows networks of numbers; this policy looks at pictures (CnnPolicy)")
-        }
+    fileprivate static func factor(of encoder: ObservationEncoder) throws -> Float {
         if encoder.frames > 1 {
             throw UnsupportedSpaceError(
                 "export knows policies that look at one observation; this one looks at the last \(encoder.frames) "
@@ -102,6 +112,31 @@ extension PolicyGraph {
                     + "Discrete ones, would leave their encoding to whoever runs it")
         }
         return factor
+    }
+
+    fileprivate static func convolutions(of network: Network, _ store: ParameterStore) -> [Convolution] {
+        network.convolutions.map { layer in
+            let (planes, kernel, channels, filters) = (
+                layer.input.planes, layer.size.kernel, layer.input.channels, layer.size.filters
+            )
+            // Ours are (planes, kernel, kernel, channels, filters).
+            let ours = store[layer.weight]
+            var weight: [Float] = []
+            weight.reserveCapacity(ours.count)
+            for filter in 0..<filters {
+                for plane in 0..<planes {
+                    for channel in 0..<channels {
+                        for place in 0..<kernel * kernel {
+                            let row = plane * kernel * kernel + place
+                            weight.append(ours[(row * channels + channel) * filters + filter])
+                        }
+                    }
+                }
+            }
+            return Convolution(
+                input: layer.input, output: layer.output, size: layer.size, weight: weight,
+                bias: Array(store[layer.bias]))
+        }
     }
 
     fileprivate static func layers(of network: MultiLayerPerceptron, _ store: ParameterStore) -> [Layer] {

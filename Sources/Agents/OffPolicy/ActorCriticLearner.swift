@@ -57,7 +57,7 @@ public class ActorCriticLearner: OffPolicyLearner {
     /// - Throws: ``UnsupportedSpaceError``.
     init(
         _ algorithm: Algorithm, batch: any EnvironmentBatch, hyperparameters h: Hyperparameters, seed: UInt64,
-        threads: Int?, lastingNoise: (interval: Int, actsBeforeLearning: Bool) = (0, false),
+        threads: Int?, overlaps: Bool, lastingNoise: (interval: Int, actsBeforeLearning: Bool) = (0, false),
         make: (ReplayBuffer, Int) -> any ActorUpdateWithCritics
     ) throws {
         box = try BoxActions(batch.actionSpace, algorithm: algorithm.rawValue)
@@ -67,7 +67,7 @@ public class ActorCriticLearner: OffPolicyLearner {
         noiseGenerator = RandomStream.exploration.generator(seed: seed)
         noise = ExplorationNoise(h, environments: batch.count, size: box.size)
         (noiseInterval, actsBeforeLearning) = lastingNoise
-        super.init(h, collector: collector, update: networks, seed: seed, threads: threads)
+        super.init(h, collector: collector, update: networks, seed: seed, threads: threads, overlaps: overlaps)
         collector.onEnd = { [unowned self] in noise.reset(environment: $0) }
     }
 

@@ -266,6 +266,7 @@ package final class DQNUpdate: OffPolicyUpdate {
     }
 
     package func restore(from reader: inout StateReader) throws {
+        (step, notFinite) = (nil, nil)
         updates = try reader.readCount()
         try reader.read(into: store)
         try reader.read(into: target)

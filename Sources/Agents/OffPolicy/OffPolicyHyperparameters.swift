@@ -25,6 +25,9 @@ extension Hyperparameter {
             .init(
                 "gradient_steps", .integer(-1...1_000_000), .integer(1),
                 "updates each time; -1: as many as steps of all environments since the last"),
+            .init(
+                "act_ahead", .bool, .bool(false),
+                "whether the actions after an update are chosen before it, so that environments can step during it"),
             .init("n_steps", .integer(1...1000), .integer(1), "rewards that a target sums before it trusts the critic"),
             .init("normalize", .bool, .bool(false), "running normalisation; norm_obs and norm_reward say of what"),
             .init("norm_obs", .bool, .bool(true), "with normalize: observations by their mean and deviation"),

@@ -59,8 +59,12 @@ public class OffPolicyLearner: Learner {
     package let collector: TransitionCollector
     /// Draws what is done at random.
     final var actionGenerator: NumPyGenerator
-    /// Whether the environments step during updates that leave what the policy acts by as it is.
-    final var overlaps = false
+    /// Whether the environments step during updates that the next actions do not depend on.
+    private let overlaps: Bool
+    /// Whether the actions after an update are chosen before it.
+    private let actsAhead: Bool
+    /// Whether the actions of the next step are chosen already.
+    private var hasActed = false
 
     public final var steps: Int { collector.steps }
     public final let totalSteps: Int
@@ -76,10 +80,16 @@ public class OffPolicyLearner: Learner {
 
     /// A run that has not started.
     ///
-    /// - Parameter threads: 1 or 2; the result is the same. By default what the machine has.
+    /// - Parameters:
+    ///   - threads: 1 or 2; the result is the same. By default what the machine has.
+    ///   - overlaps: whether the environments step during updates, where the next actions do not depend on them; the
+    ///     result is the same.
     init(
-        _ h: Hyperparameters, collector: TransitionCollector, update: any OffPolicyUpdate, seed: UInt64, threads: Int?
+        _ h: Hyperparameters, collector: TransitionCollector, update: any OffPolicyUpdate, seed: UInt64, threads: Int?,
+        overlaps: Bool
     ) {
+        self.overlaps = overlaps
+        actsAhead = h.bool("act_ahead")
         self.collector = collector
         self.seed = seed
         updating = update
@@ -103,10 +113,11 @@ public class OffPolicyLearner: Learner {
                 stepped()
             }
             if steps > rhythm.learningStarts && collector.replay.count > 0 {
-                // The next actions do not depend on what is learnt now. An iteration ends with nothing under way: a
-                // checkpoint may follow.
-                let count = rhythm.updates(environments: collector.count)
-                if overlaps && steps < end && updating.leavesActor(updates: count) { try send(step: 0) }
+                // An iteration ends with nothing chosen and nothing under way: a checkpoint may follow.
+                if steps < end {
+                    if actsAhead { choose(step: 0) }
+                    if overlaps && (hasActed || isNextStepFixed()) { try send(step: 0) }
+                }
                 try train()
             }
         } while steps < end
@@ -120,9 +131,20 @@ public class OffPolicyLearner: Learner {
         return metrics
     }
 
+    private func choose(step: Int) {
+        if !hasActed { act(step: step) }
+        hasActed = true
+    }
+
     private func send(step: Int) throws {
-        act(step: step)
+        choose(step: step)
+        hasActed = false
         try collector.send(write: write)
+    }
+
+    /// Whether the updates that are due leave the next actions as they are.
+    private func isNextStepFixed() -> Bool {
+        updating.leavesActor(updates: rhythm.updates(environments: collector.count)) || actsWithoutPolicy()
     }
 
     private func train() throws {
@@ -142,6 +164,10 @@ public class OffPolicyLearner: Learner {
     ///
     /// - Parameter step: 0 for the first step after an update.
     func act(step: Int) { fatalError("every algorithm acts") }
+
+    /// Whether the next actions are drawn without the policy; what decides it may be drawn by this, ahead of
+    /// ``act(step:)``.
+    func actsWithoutPolicy() -> Bool { false }
 
     /// Writes actions as the replay buffer keeps them where the environments read them.
     func write(_ actions: UnsafeMutablePointer<Float>, rows: Int, to batch: BatchBuffer) {

@@ -122,8 +122,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
     package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
 
     package var operations: Double {
-        let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
-        return 2 * Double(batch.size) * (4 * weights(actor) + 14 * weights(critic.networks[0]))
+        2 * Double(batch.size) * (4 * actor.multiplications + 14 * critic.networks[0].multiplications)
     }
 
     // MARK: Acting
@@ -317,6 +316,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
     }
 
     package func restore(from reader: inout StateReader) throws {
+        (steps, notFinite) = (nil, nil)
         updates = try reader.readCount()
         try reader.read(into: store)
         try reader.read(into: critic.store)

@@ -96,8 +96,7 @@ package final class TD3Update: ActorUpdateWithCritics {
     package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
 
     package var operations: Double {
-        let weights = { (network: MultiLayerPerceptron) in network.layers.reduce(0.0) { $0 + Double($1.weight.count) } }
-        return 2 * Double(batch.size) * (3 * weights(actor) + 9 * weights(critic.networks[0]))
+        2 * Double(batch.size) * (3 * actor.multiplications + 9 * critic.networks[0].multiplications)
     }
 
     package var squashing: OffPolicyPolicy.Squashing { .none }
@@ -237,6 +236,7 @@ package final class TD3Update: ActorUpdateWithCritics {
     }
 
     package func restore(from reader: inout StateReader) throws {
+        (steps, notFinite) = (nil, nil)
         updates = try reader.readCount()
         for store in [store, target, critic.store, critic.target] { try reader.read(into: store) }
         try reader.read(into: &criticAdam)

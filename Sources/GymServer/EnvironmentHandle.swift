@@ -34,6 +34,9 @@ final class EnvironmentHandle: @unchecked Sendable {
     /// Whether, moreover, actions of some rows can be taken over while others step.
     private let stepsApart: Bool
     private let threads: Int
+    private let processors = onlineProcessors()
+    /// Whether the last step was made on all processors.
+    private(set) var isCrowded = false
     private var secondsPerRow = 0.0
     private var samplers: [SpaceKind: SpaceSampler] = [:]
     private var team: StepTeam?
@@ -141,10 +144,12 @@ final class EnvironmentHandle: @unchecked Sendable {
         let rows = 0..<environment.count
         try requireReset(of: rows)
         try checkActions(of: rows)
+        isCrowded = false
         guard canSplit && threads > 1 && rows.count > 1 && !wantsInfo else {
             return environment.step(rows: rows, actions: actions, wantsInfo: wantsInfo, into: buffers)
         }
         let parts = secondsPerRow * Double(rows.count) > EnvironmentHandle.splitSeconds ? min(threads, rows.count) : 1
+        isCrowded = parts > 1 && parts >= processors
         let start = monotonicSeconds()
         // Each row is one environment with a generator of its own, so the results do not depend on the division.
         let faults =
@@ -159,7 +164,7 @@ final class EnvironmentHandle: @unchecked Sendable {
 
     private func startedTeam() throws -> StepTeam {
         if let team { return team }
-        let started = try StepTeam(threads: threads, capacity: environment.count) {
+        let started = try StepTeam(threads: threads, capacity: environment.count, groupSize: environment.groupSize) {
             [environment, actions] rows, target in
             environment.step(rows: rows, actions: actions, wantsInfo: false, into: target)
         }

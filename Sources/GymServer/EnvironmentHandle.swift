@@ -19,6 +19,8 @@ final class EnvironmentHandle: @unchecked Sendable {
     let monitor = Monitor()
     /// Requests in a row that were answered quickly; whoever carries one out keeps count.
     let quickRequests = Atomic(0)
+    /// Whether the last step was made on all processors.
+    let isCrowded = Atomic(false)
     /// The results of the last reset or step.
     private(set) var buffers: StepBuffers
 
@@ -34,9 +36,6 @@ final class EnvironmentHandle: @unchecked Sendable {
     /// Whether, moreover, actions of some rows can be taken over while others step.
     private let stepsApart: Bool
     private let threads: Int
-    private let processors = onlineProcessors()
-    /// Whether the last step was made on all processors.
-    private(set) var isCrowded = false
     private var secondsPerRow = 0.0
     private var samplers: [SpaceKind: SpaceSampler] = [:]
     private var team: StepTeam?
@@ -144,12 +143,12 @@ final class EnvironmentHandle: @unchecked Sendable {
         let rows = 0..<environment.count
         try requireReset(of: rows)
         try checkActions(of: rows)
-        isCrowded = false
+        isCrowded.store(false, ordering: .relaxed)
         guard canSplit && threads > 1 && rows.count > 1 && !wantsInfo else {
             return environment.step(rows: rows, actions: actions, wantsInfo: wantsInfo, into: buffers)
         }
         let parts = secondsPerRow * Double(rows.count) > EnvironmentHandle.splitSeconds ? min(threads, rows.count) : 1
-        isCrowded = parts > 1 && parts >= processors
+        isCrowded.store(parts > 1 && parts >= StepTeam.processors, ordering: .relaxed)
         let start = monotonicSeconds()
         // Each row is one environment with a generator of its own, so the results do not depend on the division.
         let faults =

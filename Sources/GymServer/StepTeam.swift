@@ -17,6 +17,9 @@ final class StepTeam {
     /// client waiting where it was put on the processor of the thread that spins.
     private static let mostSpinsBetweenSteps = 1200
 
+    /// With fewer than a team has threads, who spins is in the way of those who work.
+    static let processors = onlineProcessors()
+
     private let state: State
     private var threads: [WaitingThread] = []
     /// How often each thread had taken rows by the end of the last step, and the steps since it last took any.
@@ -32,23 +35,28 @@ final class StepTeam {
         /// Rung when there is something to do, one for each thread.
         let bells: [Doorbell]
         /// Rung when something is done.
-        let doneBell = Doorbell(mostSpins: StepTeam.mostSpinsInStep)
+        let doneBell: Doorbell
         /// How often it was rung. Each ring shows another number, or who waits could take two for none.
         private let doneRings = Atomic<UInt32>(0)
         /// The rows of a step that threads take together.
         let share: RowShare
+        private let mostSpinsInStep: Int
         /// How many of them are not done yet.
         private let remaining = Atomic(0)
-        // Guarded by the monitor. Each row is in one place at most, so none of these outgrows the batch.
+        /// Where results go. It changes only while no rows are to be had: who has got some may look at it.
         var target: StepBuffers?
+        // Guarded by the monitor. Each row is in one place at most, so none of these outgrows the batch.
         var waiting: RangeQueue
         var done: RangeQueue
         var faults: [EnvironmentFault] = []
         var isEnding = false
+        /// How often some threads were rung for, by the one who gives them work.
         var rings: UInt32 = 0
 
         init(threads: Int, capacity: Int, groupSize: Int, work: @escaping Work) {
             self.work = work
+            mostSpinsInStep = threads <= StepTeam.processors ? StepTeam.mostSpinsInStep : 0
+            doneBell = Doorbell(mostSpins: mostSpinsInStep)
             bells = (0..<threads).map { _ in Doorbell(mostSpins: StepTeam.mostSpinsBetweenSteps) }
             share = RowShare(threads: threads + 1, groupSize: groupSize)
             waiting = RangeQueue(capacity: capacity)
@@ -62,7 +70,7 @@ final class StepTeam {
 
         /// What the thread with this number does until the team ends.
         func run(_ thread: Int) {
-            var patience = AdaptiveSpin(most: StepTeam.mostSpinsInStep)
+            var patience = AdaptiveSpin(most: mostSpinsInStep)
             while true {
                 // Read before looking around: what is rung after that ends the wait at once.
                 let shown = bells[thread].value
@@ -124,7 +132,7 @@ final class StepTeam {
             }
         }
 
-        /// Wakes some of the threads; with the lock held, so that the bells' numbers go up one by one.
+        /// Wakes some of the threads.
         func ring(_ count: Int) {
             rings &+= 1
             for bell in bells.prefix(count) { bell.ring(rings) }

@@ -59,7 +59,7 @@ let package = Package(
         library("GymClient", ["GymCore", "GymProtocol"]),
 
         // The environments' side.
-        library("GymServer", ["GymCore", "GymProtocol", logging]),
+        library("GymServer", ["CSystemCalls", "GymCore", "GymProtocol", logging]),
         library("Physics2D"),
         library("Raster"),
         library("Film", ["Raster"]),

@@ -6,6 +6,8 @@
 #include <linux/futex.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -99,4 +101,17 @@ int64_t gym_peer_user(int socket) {
     struct ucred peer;
     socklen_t size = sizeof peer;
     return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ? -1 : (int64_t)peer.uid;
+}
+
+void gym_move_elsewhere(pthread_t thread) {
+    cpu_set_t allowed;
+    if (pthread_getaffinity_np(thread, sizeof allowed, &allowed) != 0) return;
+    int own = sched_getcpu();
+    if (own < 0 || own >= CPU_SETSIZE || !CPU_ISSET(own, &allowed) || CPU_COUNT(&allowed) < 2) return;
+    cpu_set_t others = allowed;
+    CPU_CLR(own, &others);
+    // The kernel moves it at once, and leaves it there when it may come back.
+    if (pthread_setaffinity_np(thread, sizeof others, &others) == 0) {
+        pthread_setaffinity_np(thread, sizeof allowed, &allowed);
+    }
 }

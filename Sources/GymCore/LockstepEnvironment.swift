@@ -4,6 +4,8 @@
 /// A step is taken in three parts, and the middle one by many environments at once. The results have to be those of
 /// each stepped alone: nothing may depend on how a batch is divided.
 public protocol LockstepEnvironment: Environment {
+    /// Of how many ``advance(_:)`` makes one piece of work, which costs as much for fewer.
+    static var groupSize: Int { get }
     /// Takes in the action: all of a step that comes before ``advance(_:)``.
     mutating func beginStep(action: ActionReader, generator: inout NumPyGenerator)
     /// Advances environments that have begun a step.
@@ -37,7 +39,9 @@ extension SyncVectorEnvironment where E: LockstepEnvironment {
     public convenience init(
         lockstep spec: EnvironmentSpec, settings: VectorEnvironmentSettings, make: (OptionValues) throws -> E
     ) throws {
-        try self.init(spec: spec, settings: settings, make: make) { slots, rows, actions, buffers, rules in
+        try self.init(
+            spec: spec, settings: settings, groupSize: E.groupSize, make: make
+        ) { slots, rows, actions, buffers, rules in
             SyncVectorEnvironment<E>.stepTogether(slots, rows: rows, actions: actions, into: buffers, rules: rules)
         }
     }

@@ -30,6 +30,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     public let count: Int
     public let autoreset: AutoresetMode
     public let maxEpisodeSteps: Int?
+    public let groupSize: Int
     public let observationSpace: Space
     public let actionSpace: Space
 
@@ -62,7 +63,8 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     public convenience init(
         spec: EnvironmentSpec, settings: VectorEnvironmentSettings, make: (OptionValues) throws -> E
     ) throws {
-        try self.init(spec: spec, settings: settings, make: make) { slots, rows, actions, buffers, rules in
+        try self.init(spec: spec, settings: settings, groupSize: 1, make: make) {
+            slots, rows, actions, buffers, rules in
             SyncVectorEnvironment<E>.step(slots, rows: rows, into: buffers, rules: rules) { slot, row in
                 try slot.pointee.environment.step(
                     action: ActionReader(actions, row: row), generator: &slot.pointee.generator!,
@@ -73,8 +75,8 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
 
     @inlinable
     init(
-        spec: EnvironmentSpec, settings: VectorEnvironmentSettings, make: (OptionValues) throws -> E,
-        stepRows: @escaping StepRows
+        spec: EnvironmentSpec, settings: VectorEnvironmentSettings, groupSize: Int,
+        make: (OptionValues) throws -> E, stepRows: @escaping StepRows
     ) throws {
         precondition(settings.count >= 1, "a batch has at least one environment")
         if case .steps(let steps) = settings.timeLimit, steps < 1 {
@@ -94,6 +96,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             }
         observationSpace = environments[0].observationSpace
         actionSpace = environments[0].actionSpace
+        self.groupSize = groupSize
         observationChecks = ObservationChecks(settings.checksObservations ? observationSpace : nil)
         self.stepRows = stepRows
         unstartedRows = { slots, rows, includesEnded in

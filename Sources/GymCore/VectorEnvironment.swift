@@ -78,6 +78,8 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     var observationSpace: Space { get }
     /// The action space of one environment.
     var actionSpace: Space { get }
+    /// How many rows are stepped together: ranges of rows that are a multiple of it cost least.
+    var groupSize: Int { get }
     /// Whether ``saveState(row:)`` works.
     var isRestorable: Bool { get }
     /// Whether ``render(row:mode:)`` works.
@@ -126,6 +128,11 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     ///
     /// - Throws: ``StateError``; the environment is then as it was.
     func restoreState(_ state: [UInt8], row: Int) throws
+}
+
+extension VectorEnvironment {
+    /// Each row is stepped by itself.
+    public var groupSize: Int { 1 }
 }
 
 /// What a reset reports.

@@ -10,24 +10,18 @@ public final class Doorbell: @unchecked Sendable {
     private let sleeper: UnsafeMutablePointer<Atomic<UInt32>>
     private let raw: UnsafeMutablePointer<UInt32>
     private let ownedMemory: UnsafeMutableRawPointer?
-
-    // Used by who waits only.
-    private var spins = Doorbell.mostSpins
-    private var waits: UInt32 = 0
+    /// Used by who waits only.
+    private var spin: AdaptiveSpin
 
     /// Spins before sleeping, at the most: about 50 µs. Longer burns a core that the other side may need to get its work
     /// done; shorter pays a wake-up of some 15 µs for every step that takes longer.
-    private static let mostSpins = 2000
-    /// And at the least. Who spins in vain spins less the next time: on a busy machine the answer takes milliseconds,
-    /// and the scheduler lets those wait longest who have used their time up. There a step that spins takes 20 times as
-    /// long as one that sleeps at once.
-    private static let leastSpins = 40
-    /// Of so many waits one spins the whole time all the same, to find out whether the other side has become quick. Were
-    /// both to sleep at once, neither would find out.
-    private static let probeInterval: UInt32 = 64
+    public static let mostSpins = 2000
 
     /// A doorbell in memory of its own, for two threads of a process.
-    public init() {
+    ///
+    /// - Parameter mostSpins: how often at the most who waits looks at it before sleeping; a thousand take 25 µs.
+    public init(mostSpins: Int = Doorbell.mostSpins) {
+        spin = AdaptiveSpin(most: mostSpins)
         // The word that one side polls has a cache line of its own.
         let line = 64
         let memory = UnsafeMutableRawPointer.allocate(byteCount: 2 * line, alignment: line)
@@ -41,6 +35,7 @@ public final class Doorbell: @unchecked Sendable {
     /// A doorbell in memory that outlives it.
     init(word: UnsafeMutableRawPointer, sleeper: UnsafeMutableRawPointer) {
         ownedMemory = nil
+        spin = AdaptiveSpin(most: Doorbell.mostSpins)
         self.word = word.assumingMemoryBound(to: Atomic<UInt32>.self)
         self.sleeper = sleeper.assumingMemoryBound(to: Atomic<UInt32>.self)
         raw = word.assumingMemoryBound(to: UInt32.self)
@@ -52,9 +47,14 @@ public final class Doorbell: @unchecked Sendable {
     public var value: UInt32 { word.pointee.load(ordering: .acquiring) }
 
     /// Shows a new value, and wakes whoever sleeps.
-    public func ring(_ value: UInt32) {
+    ///
+    /// - Returns: whether somebody slept.
+    @discardableResult
+    public func ring(_ value: UInt32) -> Bool {
         word.pointee.store(value, ordering: .sequentiallyConsistent)
-        if sleeper.pointee.load(ordering: .sequentiallyConsistent) != 0 { gym_futex_wake(raw) }
+        if sleeper.pointee.load(ordering: .sequentiallyConsistent) == 0 { return false }
+        gym_futex_wake(raw)
+        return true
     }
 
     /// Wakes whoever sleeps without showing anything new; they look around and go on waiting.
@@ -62,21 +62,17 @@ public final class Doorbell: @unchecked Sendable {
 
     /// Waits until the bell shows something other than `value`, or until `seconds` have passed; `nil`: without end.
     ///
+    /// - Parameter spins: whether to spin first; otherwise it sleeps at once.
     /// - Returns: what it shows; `value` itself when the time is over, and now and then before.
-    public func wait(whileShowing value: UInt32, seconds: Double? = nil) -> UInt32 {
-        waits &+= 1
-        let isProbe = waits % Doorbell.probeInterval == 0
-        let limit = isProbe ? Doorbell.mostSpins : spins
-        for spin in 0..<limit {
-            let shown = self.value
-            if shown != value {
-                // Room for an answer that takes twice as long.
-                spins = min(max(spins, 2 * spin + Doorbell.leastSpins), Doorbell.mostSpins)
-                return shown
+    public func wait(whileShowing value: UInt32, seconds: Double? = nil, spins: Bool = true) -> UInt32 {
+        if spins {
+            var shown = value
+            let isOver = spin.spin {
+                shown = self.value
+                return shown != value
             }
-            gym_spin_hint()
+            if isOver { return shown }
         }
-        if !isProbe { spins = max(spins - spins / 8, Doorbell.leastSpins) }
         sleeper.pointee.store(1, ordering: .sequentiallyConsistent)
         defer { sleeper.pointee.store(0, ordering: .sequentiallyConsistent) }
         let shown = word.pointee.load(ordering: .sequentiallyConsistent)

@@ -19,6 +19,8 @@ final class EnvironmentHandle: @unchecked Sendable {
     let monitor = Monitor()
     /// Requests in a row that were answered quickly; whoever carries one out keeps count.
     let quickRequests = Atomic(0)
+    /// Whether the last step was made on all processors.
+    let isCrowded = Atomic(false)
     /// The results of the last reset or step.
     private(set) var buffers: StepBuffers
 
@@ -141,10 +143,12 @@ final class EnvironmentHandle: @unchecked Sendable {
         let rows = 0..<environment.count
         try requireReset(of: rows)
         try checkActions(of: rows)
+        isCrowded.store(false, ordering: .relaxed)
         guard canSplit && threads > 1 && rows.count > 1 && !wantsInfo else {
             return environment.step(rows: rows, actions: actions, wantsInfo: wantsInfo, into: buffers)
         }
         let parts = secondsPerRow * Double(rows.count) > EnvironmentHandle.splitSeconds ? min(threads, rows.count) : 1
+        isCrowded.store(parts > 1 && parts >= StepTeam.processors, ordering: .relaxed)
         let start = monotonicSeconds()
         // Each row is one environment with a generator of its own, so the results do not depend on the division.
         let faults =
@@ -159,7 +163,7 @@ final class EnvironmentHandle: @unchecked Sendable {
 
     private func startedTeam() throws -> StepTeam {
         if let team { return team }
-        let started = try StepTeam(threads: threads, capacity: environment.count) {
+        let started = try StepTeam(threads: threads, capacity: environment.count, groupSize: environment.groupSize) {
             [environment, actions] rows, target in
             environment.step(rows: rows, actions: actions, wantsInfo: false, into: target)
         }

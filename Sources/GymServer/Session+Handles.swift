@@ -130,7 +130,8 @@ extension Session {
     private func enter(_ handle: EnvironmentHandle) throws {
         var entry = Entry(handle: handle)
         if let memory = handle.sharedMemory {
-            entry.worker = try SharedMemoryWorker(memory) { [unowned self] sequence in
+            entry.worker = try SharedMemoryWorker(memory, isCrowded: { handle.isCrowded.load(ordering: .relaxed) }) {
+                [unowned self] sequence in
                 stepShared(handle, memory, sequence)
             }
         }

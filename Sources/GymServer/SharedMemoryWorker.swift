@@ -22,22 +22,32 @@ final class SharedMemoryWorker {
 
     /// Starts to answer.
     ///
-    /// - Parameter step: steps the handle's environments, and sends what has to be said on the socket.
+    /// - Parameters:
+    ///   - isCrowded: whether the last step was made on all processors.
+    ///   - step: steps the handle's environments, and sends what has to be said on the socket.
     /// - Throws: ``ThreadError``.
-    init(_ memory: SharedMemory, step: @escaping @Sendable (_ sequence: UInt32) -> SharedMemory.Status) throws {
+    init(
+        _ memory: SharedMemory, isCrowded: @escaping @Sendable () -> Bool,
+        step: @escaping @Sendable (_ sequence: UInt32) -> SharedMemory.Status
+    ) throws {
         let state = State()
         self.memory = memory
         self.state = state
         thread = try WaitingThread {
             var sequence: UInt32 = 0
+            var spins = true
             while !state.isEnding.load(ordering: .acquiring) {
                 let requested = memory.request.wait(
-                    whileShowing: sequence, seconds: SharedMemoryWorker.longestSleep)
+                    whileShowing: sequence, seconds: SharedMemoryWorker.longestSleep, spins: spins)
                 guard requested != sequence else { continue }
                 state.isStepping.store(true, ordering: .relaxed)
                 sequence = requested
                 memory.status = step(sequence)
-                memory.response.ring(sequence)
+                // A client that sleeps through steps and the thread that steps for it take turns: they need one processor
+                // between them, and the others stay with those who step along. Were all to spin, the client would wait
+                // for one of them to give up.
+                let hasWoken = memory.response.ring(sequence)
+                spins = !(hasWoken && isCrowded())
                 state.isStepping.store(false, ordering: .relaxed)
             }
             // Whoever waits for a step that will not be made is told. Otherwise the answer to the last step stands: the

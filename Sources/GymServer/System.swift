@@ -1,3 +1,4 @@
+internal import CSystemCalls
 import Glibc
 
 /// The processors that this process may run on.
@@ -46,6 +47,9 @@ final class WaitingThread: @unchecked Sendable {
             throw ThreadError(number: status)
         }
     }
+
+    /// Moves it to another processor, should it wait for the caller's.
+    func moveElsewhere() { gym_move_elsewhere(thread) }
 
     /// Waits for the thread's end. Either this or ``detach()`` is called, once.
     func join() { pthread_join(thread, nil) }

@@ -14,6 +14,9 @@ struct LockstepMemory: ~Copyable {
 typealias WorldGroup = UnsafeMutableBufferPointer<UnsafeMutablePointer<World>>
 
 extension World {
+    /// How many worlds are solved at a time, for what one of them costs.
+    public static let groupSize = Lanes.scalarCount
+
     /// Advances several worlds by `dt` seconds, with the results that ``step(_:velocityIterations:positionIterations:)``
     /// has for each, in much less time if they are alike.
     ///
@@ -23,10 +26,10 @@ extension World {
         count: Int, _ world: (Int) -> UnsafeMutablePointer<World>, _ dt: Float, velocityIterations: Int,
         positionIterations: Int
     ) {
-        withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<World>.self, capacity: 8) { lanes in
+        withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<World>.self, capacity: groupSize) { lanes in
             var start = 0
             while start < count {
-                let group = min(8, count - start)
+                let group = min(groupSize, count - start)
                 for i in 0..<group { lanes.initializeElement(at: i, to: world(start + i)) }
                 stepLanes(
                     WorldGroup(rebasing: lanes[..<group]), dt, velocityIterations: velocityIterations,
@@ -48,7 +51,7 @@ extension World {
         }
         for world in worlds { world.pointee.beginStep() }
         withUnsafeTemporaryAllocation(
-            of: UnsafeMutablePointer<World>.self, capacity: Lanes.scalarCount
+            of: UnsafeMutablePointer<World>.self, capacity: groupSize
         ) { memory in
             while true {
                 // One island of each world that has one left.

@@ -2,6 +2,7 @@
 #ifndef SYSTEM_CALLS_H
 #define SYSTEM_CALLS_H
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,6 +40,9 @@ int gym_peer_has_closed(int socket);
 
 /// The user id of the process at the other end, or -1.
 int64_t gym_peer_user(int socket);
+
+/// Moves a thread that waits on the caller's processor to another one that it may run on, if there is any.
+void gym_move_elsewhere(pthread_t thread);
 
 /// Tells the processor that this is a spin loop.
 static inline void gym_spin_hint(void) {

@@ -193,6 +193,8 @@ extension BipedalWalker {
             return (sin(angle) * lidarRange, cos(angle) * lidarRange)
         }
 
+        static let groupSize = World.groupSize
+
         /// Advances worlds by a step of 20 ms.
         static func advance(_ count: Int, world: (Int) -> UnsafeMutablePointer<World>) {
             World.step(

@@ -69,6 +69,8 @@ public struct BipedalWalker: RestorableEnvironment, LockstepEnvironment, Sendabl
         simulation.begin([action.element(0), action.element(1), action.element(2), action.element(3)])
     }
 
+    public static let groupSize = Simulation.groupSize
+
     public static func advance(_ environments: UnsafeMutableBufferPointer<UnsafeMutablePointer<BipedalWalker>>) {
         Simulation.advance(environments.count) { environments[$0].pointee.simulation.world }
     }

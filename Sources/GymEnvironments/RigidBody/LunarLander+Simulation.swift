@@ -241,6 +241,8 @@ extension LunarLander {
             }
         }
 
+        static let groupSize = World.groupSize
+
         /// Advances worlds by a step of 20 ms.
         static func advance(_ count: Int, world: (Int) -> UnsafeMutablePointer<World>) {
             World.step(

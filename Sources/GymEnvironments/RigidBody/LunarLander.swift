@@ -104,6 +104,8 @@ public struct LunarLander: RestorableEnvironment, LockstepEnvironment, Sendable 
             &generator)
     }
 
+    public static let groupSize = Simulation.groupSize
+
     public static func advance(_ environments: UnsafeMutableBufferPointer<UnsafeMutablePointer<LunarLander>>) {
         Simulation.advance(environments.count) { environments[$0].pointee.simulation.world }
     }

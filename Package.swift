@@ -96,7 +96,7 @@ let package = Package(
         executable(
             "gym-bench",
             [
-                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
+                "CSystemCalls", "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
                 "GymEnvironments", argumentParser,
             ]),
 

@@ -115,3 +115,7 @@ void gym_move_elsewhere(pthread_t thread) {
         pthread_setaffinity_np(thread, sizeof allowed, &allowed);
     }
 }
+
+int gym_get_affinity(void *set, size_t size) { return sched_getaffinity(0, size, set); }
+
+int gym_set_affinity(const void *set, size_t size) { return sched_setaffinity(0, size, set); }

@@ -13,7 +13,7 @@ struct RoundtripCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Option(parsing: .unconditional, help: "Rounds; each measures all four, and medians are reported.")
+    @Option(parsing: .unconditional, help: "Rounds of a bare round trip and a step in turns; medians are reported.")
     var rounds = 21
 
     func validate() throws {
@@ -23,38 +23,76 @@ struct RoundtripCommand: ParsableCommand {
     }
 
     private struct Report: Encodable {
-        let bareSocketUs: Double
-        let stepSocketUs: Double
-        let socketRatio: Double
-        let bareSharedMemoryUs: Double
-        let stepSharedMemoryUs: Double
+        let transport: String
+        /// Of both processes together: on one they take turns, on two one wakes the other.
+        let processors: Int
+        let bareUs: Double
+        let stepUs: Double
+        let ratio: Double
     }
 
     func run() throws {
-        let server = try ServerProcess()
-        let connection = try Connection(path: server.path, name: "gym-bench")
-        let bareSocket = try BarePingPong.SocketPeer()
-        let socket = try cartPole(connection, .socket)
-        let shared = try cartPole(try Connection(path: server.path, name: "gym-bench"), .sharedMemory)
-        var samples = [[Double]](repeating: [], count: 4)
-        for round in 0...rounds {
-            let measured = [
-                microseconds(over: 1000) { bareSocket.roundTrip() },
-                try microseconds(over: 1000) { try socket.step() },
-                // It spins, so it lives for its own measurement only.
-                try withExtendedLifetime(BarePingPong.SharedMemoryPeer()) { bare in
-                    microseconds(over: 20_000) { bare.roundTrip() }
-                },
-                try microseconds(over: 20_000) { try shared.step() },
-            ]
-            // The first round warms up.
-            if round > 0 { for index in samples.indices { samples[index].append(measured[index]) } }
+        let reports = try overSocket() + overSharedMemory()
+        if json { return StandardStreams.print(try jsonText(reports)) }
+        for report in reports {
+            StandardStreams.print(
+                "\(report.transport), \(report.processors == 1 ? "one processor" : "two processors"): "
+                    + "bare \(format(report.bareUs, 2)) µs, a step of one CartPole \(format(report.stepUs, 2)) µs, "
+                    + "\(format(report.ratio, 2)) times bare")
         }
-        let medians = samples.map(median)
-        let report = Report(
-            bareSocketUs: medians[0], stepSocketUs: medians[1], socketRatio: medians[1] / medians[0],
-            bareSharedMemoryUs: medians[2], stepSharedMemoryUs: medians[3])
-        StandardStreams.print(try json ? jsonText(report) : text(report))
+    }
+
+    /// On one processor, and on two: left to itself, each pair of processes would choose by chance.
+    private func overSocket() throws -> [Report] {
+        let allowed = Processors.allowed
+        defer { Processors.allowed = allowed }
+        Processors.allowed = Array(allowed.prefix(1))
+        let bare = try BarePingPong.SocketPeer()
+        let server = try ServerProcess()
+        let environment = try cartPole(try Connection(path: server.path, name: "gym-bench"), .socket)
+        return try allowed.prefix(2).enumerated().map { index, processor in
+            Processors.allowed = [processor]
+            return try report(
+                "socket", processors: index + 1,
+                bare: { microseconds(over: 1000) { bare.roundTrip() } },
+                step: { try microseconds(over: 1000) { try environment.step() } })
+        }
+    }
+
+    /// On two processors: both sides spin.
+    private func overSharedMemory() throws -> [Report] {
+        guard Processors.allowed.count > 1 else {
+            StandardStreams.error("shared memory is left out: it wants a processor for each process")
+            return []
+        }
+        let server = try ServerProcess()
+        let environment = try cartPole(try Connection(path: server.path, name: "gym-bench"), .sharedMemory)
+        return [
+            try report(
+                "shared memory", processors: 2,
+                bare: {
+                    // It spins, so it lives for its own measurement only.
+                    try withExtendedLifetime(BarePingPong.SharedMemoryPeer()) { bare in
+                        microseconds(over: 20_000) { bare.roundTrip() }
+                    }
+                },
+                step: { try microseconds(over: 20_000) { try environment.step() } })
+        ]
+    }
+
+    /// Both measured in turns.
+    private func report(
+        _ transport: String, processors: Int, bare: () throws -> Double, step: () throws -> Double
+    ) throws -> Report {
+        var samples: [(bare: Double, step: Double)] = []
+        for round in 0...rounds {
+            let sample = (try bare(), try step())
+            // The first round warms up.
+            if round > 0 { samples.append(sample) }
+        }
+        let (bareUs, stepUs) = (median(samples.map(\.bare)), median(samples.map(\.step)))
+        return Report(
+            transport: transport, processors: processors, bareUs: bareUs, stepUs: stepUs, ratio: stepUs / bareUs)
     }
 
     private func cartPole(_ connection: Connection, _ transport: Transport) throws -> RemoteVectorEnvironment {
@@ -62,19 +100,6 @@ struct RoundtripCommand: ParsableCommand {
         try environment.reset(seeds: [0])
         fill(environment.actions, from: environment.actionSpace, seed: 0)
         return environment
-    }
-
-    private func text(_ report: Report) -> String {
-        func row(_ name: String, _ value: Double) -> String {
-            name + String(repeating: " ", count: 36 - name.count) + format(value, 2)
-        }
-        return [
-            row("socket, bare round trip", report.bareSocketUs) + " µs",
-            row("socket, step of one CartPole", report.stepSocketUs)
-                + " µs, \(format(report.socketRatio, 2)) times bare",
-            row("shared memory, bare round trip", report.bareSharedMemoryUs) + " µs",
-            row("shared memory, step of one CartPole", report.stepSharedMemoryUs) + " µs",
-        ].joined(separator: "\n")
     }
 }
 

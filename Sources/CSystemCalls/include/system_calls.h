@@ -44,6 +44,12 @@ int64_t gym_peer_user(int socket);
 /// Moves a thread that waits on the caller's processor to another one that it may run on, if there is any.
 void gym_move_elsewhere(pthread_t thread);
 
+/// Which processors the calling thread may run on, as a set of bits; returns -1 with errno set.
+int gym_get_affinity(void *set, size_t size);
+
+/// Has the calling thread, and processes that it starts, run on these processors only; returns -1 with errno set.
+int gym_set_affinity(const void *set, size_t size);
+
 /// Tells the processor that this is a spin loop.
 static inline void gym_spin_hint(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -1,8 +1,8 @@
 internal import CSystemCalls
 import Glibc
 
-/// The processors that this process may run on.
-func onlineProcessors() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+/// How many processors this process may run on; fewer than the machine has under `taskset`, for one.
+func allowedProcessors() -> Int { max(1, Int(gym_allowed_processors())) }
 
 /// The user id that this process runs as.
 func currentUser() -> UInt32 { geteuid() }

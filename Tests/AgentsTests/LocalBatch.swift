@@ -7,7 +7,9 @@ final class LocalBatch: EnvironmentBatch {
     let environments: any VectorEnvironment
     let actions: BatchBuffer
     let results: StepBuffers
-    /// Called when a step was taken.
+    /// Called when actions are sent.
+    var onSend: () -> Void = {}
+    /// Called when a step was taken, before its results are looked at.
     var onStep: () -> Void = {}
 
     var count: Int { environments.count }
@@ -36,7 +38,7 @@ final class LocalBatch: EnvironmentBatch {
         for (row, state) in states.enumerated() { try environments.restoreState(state, row: row) }
     }
 
-    func sendActions() throws {}
+    func sendActions() throws { onSend() }
 
     func receiveResults() throws {
         let faults = environments.step(rows: 0..<count, actions: actions, wantsInfo: false, into: results)

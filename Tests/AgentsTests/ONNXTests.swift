@@ -49,12 +49,7 @@ import Testing
         ] {
             let policy = try PPO.policy(h, observationSpace: observations, actionSpace: actions)
             // An untrained policy's last layer is close to zero, and so are its actions: larger ones reach the bounds.
-            let tensors = policy.tensors.map { entry in
-                guard entry.name == "policy.2.weight" else { return entry }
-                let elements: [Float] = entry.tensor.elements()
-                return NamedTensor(entry.name, Tensor(elements.map { $0 * 300 }, shape: entry.tensor.shape))
-            }
-            try policy.load(tensors)
+            try enlarge("policy.2.weight", of: policy)
             try compare(policy, observations, actions)
         }
     }
@@ -80,12 +75,7 @@ import Testing
             let actions = Space.discrete(count: 5)
             let policy = try algorithm.policy(h, observationSpace: space, actionSpace: actions)
             // PPO's last layer starts close to zero: rounding would choose.
-            let tensors = policy.tensors.map { entry in
-                guard entry.name == "policy.1.weight" else { return entry }
-                let elements: [Float] = entry.tensor.elements()
-                return NamedTensor(entry.name, Tensor(elements.map { $0 * 300 }, shape: entry.tensor.shape))
-            }
-            try policy.load(tensors)
+            try enlarge("policy.1.weight", of: policy)
             try compare(policy, space, actions)
         }
     }
@@ -113,6 +103,16 @@ import Testing
         #expect(model.input == "observation" && model.output == "action")
         // Weights and biases, as often as there are layers, and the bounds.
         #expect(model.constants.count == 2 * 3 + 2)
+    }
+
+    /// Makes a layer's weights 300 times as large.
+    private func enlarge(_ name: String, of policy: any Policy) throws {
+        let tensors = policy.tensors.map { entry in
+            guard entry.name == name else { return entry }
+            let elements: [Float] = entry.tensor.elements()
+            return NamedTensor(entry.name, Tensor(elements.map { $0 * 300 }, shape: entry.tensor.shape))
+        }
+        try policy.load(tensors)
     }
 
     private func compare(_ policy: any Policy, _ observationSpace: Space, _ actionSpace: Space) throws {

@@ -163,43 +163,21 @@ import Testing
 
     // MARK: What is not finite
 
-    /// A batch whose results are changed at one step.
-    private final class ChangedBatch: EnvironmentBatch {
-        let batch: LocalBatch
-        let change: (StepBuffers) -> Void
-        let step: Int
-        private var steps = 0
-
-        init(_ batch: LocalBatch, step: Int, change: @escaping (StepBuffers) -> Void) {
-            (self.batch, self.step, self.change) = (batch, step, change)
-        }
-
-        var count: Int { batch.count }
-        var observationSpace: Space { batch.observationSpace }
-        var actionSpace: Space { batch.actionSpace }
-        var actions: BatchBuffer { batch.actions }
-        var results: StepBuffers { batch.results }
-        func startEpisodes(seeds: [UInt64]) throws { try batch.startEpisodes(seeds: seeds) }
-        func sendActions() throws { try batch.sendActions() }
-        func receiveResults() throws {
-            try batch.receiveResults()
-            steps += 1
-            if steps == step { change(batch.results) }
-        }
-    }
-
     @Test(arguments: [Algorithm.dqn, .td3, .sac], ["observation", "reward", "large reward", "final observation"])
     func whatIsNotFiniteStopsTheRun(algorithm: Algorithm, what: String) throws {
-        let batch = ChangedBatch(try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 2), step: 37)
-        {
+        let batch = try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 2)
+        var steps = 0
+        batch.onStep = { [unowned batch] in
+            steps += 1
+            guard steps == 37 else { return }
             switch what {
-            case "observation": $0.observation.elements(as: Float.self)[1] = .nan
-            case "reward": $0.rewards[1] = -.infinity
+            case "observation": batch.results.observation.elements(as: Float.self)[1] = .nan
+            case "reward": batch.results.rewards[1] = -.infinity
             // A number, but none as the replay buffer keeps it.
-            case "large reward": $0.rewards[1] = 1e300
+            case "large reward": batch.results.rewards[1] = 1e300
             default:
-                $0.truncated[0] = 1
-                $0.finalObservation.elements(as: Float.self)[1] = .infinity
+                batch.results.truncated[0] = 1
+                batch.results.finalObservation.elements(as: Float.self)[1] = .infinity
             }
         }
         let learner = try algorithm.learner(on: batch, hyperparameters: small(algorithm), seed: 0)

@@ -63,38 +63,13 @@ import Testing
         let h = try algorithm.hyperparameters(
             environment: "none",
             settings: OverlapTests.small + [("n_timesteps", "400"), ("train_freq", "1")] + settings)
-        let batch = WatchedBatch(try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 1))
+        let batch = try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 1)
         let learner = try algorithm.learner(on: batch, hyperparameters: h, seed: 0, overlaps: true)
-        batch.updates = { [unowned learner] in learner.updates }
+        var updatesWhenSent = 0
+        var stepsWithUpdates = 0
+        batch.onSend = { [unowned learner] in updatesWhenSent = learner.updates }
+        batch.onStep = { [unowned learner] in stepsWithUpdates += learner.updates > updatesWhenSent ? 1 : 0 }
         while learner.steps < 400 { _ = try learner.iterate() }
-        #expect(learner.updates == 300 && batch.overlapped == overlapped)
-    }
-}
-
-/// A batch that counts the steps during which its learner learnt.
-private final class WatchedBatch: EnvironmentBatch {
-    private let batch: LocalBatch
-    private var updatesWhenSent = 0
-    var updates: () -> Int = { 0 }
-    private(set) var overlapped = 0
-
-    init(_ batch: LocalBatch) { self.batch = batch }
-
-    var count: Int { batch.count }
-    var observationSpace: Space { batch.observationSpace }
-    var actionSpace: Space { batch.actionSpace }
-    var actions: BatchBuffer { batch.actions }
-    var results: StepBuffers { batch.results }
-
-    func startEpisodes(seeds: [UInt64]) throws { try batch.startEpisodes(seeds: seeds) }
-
-    func sendActions() throws {
-        updatesWhenSent = updates()
-        try batch.sendActions()
-    }
-
-    func receiveResults() throws {
-        if updates() > updatesWhenSent { overlapped += 1 }
-        try batch.receiveResults()
+        #expect(learner.updates == 300 && stepsWithUpdates == overlapped)
     }
 }

@@ -96,8 +96,8 @@ let package = Package(
         executable(
             "gym-bench",
             [
-                "CSystemCalls", "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
-                "GymEnvironments", argumentParser,
+                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork", "GymEnvironments",
+                argumentParser,
             ]),
 
         // What benchmarks run beside their peers; no part of the product.

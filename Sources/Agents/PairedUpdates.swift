@@ -1,4 +1,4 @@
-import Foundation
+import GymProtocol
 
 /// One of two models that learn from the same minibatches and share only the norm of their gradients.
 protocol PairedModel: AnyObject {
@@ -9,7 +9,7 @@ protocol PairedModel: AnyObject {
     func applyGradient(totalNorm: Double)
 }
 
-/// Runs two models through their minibatches in step, on two threads where the machine has two cores.
+/// Runs two models through their minibatches in step, on two threads where the process may run on two processors.
 ///
 /// What is computed does not depend on the threads: each model's arithmetic is its own, and the two norms are added in
 /// the same order.
@@ -29,9 +29,9 @@ final class PairedUpdates: @unchecked Sendable {
     private var minibatches = 0
     private var applied = 0
 
-    /// - Parameter threads: 1 or 2; by default as many as the process may use.
+    /// - Parameter threads: 1 or 2; by default as many as it may run on.
     init(threads: Int? = nil) {
-        usesTwoThreads = (threads ?? ProcessInfo.processInfo.activeProcessorCount) >= 2
+        usesTwoThreads = (threads ?? Processors.count) >= 2
         reports = .allocate(capacity: 4)
         reports.initialize(repeating: Report(), count: 4)
     }

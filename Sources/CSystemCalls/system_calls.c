@@ -116,12 +116,6 @@ void gym_move_elsewhere(pthread_t thread) {
     }
 }
 
-int gym_allowed_processors(void) {
-    cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
-}
-
 int gym_get_affinity(void *set, size_t size) { return sched_getaffinity(0, size, set); }
 
 int gym_set_affinity(const void *set, size_t size) { return sched_setaffinity(0, size, set); }

@@ -113,6 +113,16 @@ void vector_kernels_transpose(ptrdiff_t rows, ptrdiff_t columns, const float *in
         }
 }
 
+void vector_kernels_copy_stretches(
+    ptrdiff_t stretches, ptrdiff_t n, const float *in, ptrdiff_t in_stride, float *out, ptrdiff_t out_stride) {
+    for (; stretches > 0; stretches--, in += in_stride, out += out_stride) {
+        ptrdiff_t i = 0;
+        // Of a size that is known here, memcpy becomes a few instructions.
+        for (; i + 8 <= n; i += 8) memcpy(out + i, in + i, 8 * sizeof(float));
+        for (; i < n; i++) out[i] = in[i];
+    }
+}
+
 void vector_kernels_column_sums(ptrdiff_t rows, ptrdiff_t columns, const float *in, float *out, int accumulate) {
 #define ARGUMENTS (rows, columns, in, out, accumulate)
     DISPATCH(column_sums);

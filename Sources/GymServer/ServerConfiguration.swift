@@ -23,7 +23,7 @@ public struct ServerConfiguration: Sendable {
 
     /// The default configuration.
     public init(logger: Logger = Logger(label: "gym-server")) {
-        threads = allowedProcessors()
+        threads = Processors.count
         allowedUsers = [currentUser()]
         self.logger = logger
     }

@@ -18,7 +18,7 @@ final class StepTeam {
     private static let mostSpinsBetweenSteps = 1200
 
     /// With fewer than a team has threads, who spins is in the way of those who work.
-    static let processors = allowedProcessors()
+    static let processors = Processors.count
 
     private let state: State
     private var threads: [WaitingThread] = []

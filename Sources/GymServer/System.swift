@@ -1,9 +1,6 @@
 internal import CSystemCalls
 import Glibc
 
-/// How many processors this process may run on; fewer than the machine has under `taskset`, for one.
-func allowedProcessors() -> Int { max(1, Int(gym_allowed_processors())) }
-
 /// The user id that this process runs as.
 func currentUser() -> UInt32 { geteuid() }
 

@@ -85,20 +85,22 @@ package struct Convolution: Sendable {
         bias = layout.add("\(name).bias", shape: [size.filters])
     }
 
-    /// Calls `body` for each stretch of a patch that is contiguous in the picture too: with its place in the picture,
-    /// its place among the patches, and the numbers from one of an output row's patches to the next in either.
+    /// The length of a stretch of a patch that is contiguous in the picture too.
+    private var stretch: Int { size.kernel * input.channels }
+    /// The numbers from one of an output row's patches to the next, in the picture.
+    private var step: Int { size.stride * input.channels }
+
+    /// Calls `body` for each row of a patch and each row of the output: with the place of the first of that row's
+    /// `output.width` stretches in the picture, and its place among the patches.
     @inline(__always)
-    private func forEachStretch(_ body: (_ picture: Int, _ patches: Int) -> Void) {
-        let run = size.kernel * input.channels
+    private func forEachRow(_ body: (_ picture: Int, _ patches: Int) -> Void) {
         let rowLength = input.width * input.channels
         for y in 0..<output.height {
             for plane in 0..<input.planes {
                 for ky in 0..<size.kernel {
-                    let picture = (plane * input.height + y * size.stride + ky) * rowLength
-                    let patches = y * output.width * patch + (plane * size.kernel + ky) * run
-                    for x in 0..<output.width {
-                        body(picture + x * size.stride * input.channels, patches + x * patch)
-                    }
+                    body(
+                        (plane * input.height + y * size.stride + ky) * rowLength,
+                        y * output.width * patch + (plane * size.kernel + ky) * stretch)
                 }
             }
         }
@@ -106,15 +108,19 @@ package struct Convolution: Sendable {
 
     /// Lays out the patches of one picture: (positions, patch).
     func gatherPatches(_ picture: UnsafePointer<Float>, into patches: UnsafeMutablePointer<Float>) {
-        let run = size.kernel * input.channels
-        forEachStretch { place, target in (patches + target).update(from: picture + place, count: run) }
+        forEachRow { place, target in
+            vector_kernels_copy_stretches(output.width, stretch, picture + place, step, patches + target, patch)
+        }
     }
 
     /// Adds up patches where they overlap: the transpose of ``gatherPatches(_:into:)``.
     func addPatches(_ patches: UnsafePointer<Float>, into picture: UnsafeMutablePointer<Float>) {
-        let run = size.kernel * input.channels
         picture.update(repeating: 0, count: input.count)
-        forEachStretch { place, source in vector_kernels_add(run, patches + source, picture + place) }
+        forEachRow { place, source in
+            for x in 0..<output.width {
+                vector_kernels_add(stretch, patches + source + x * patch, picture + place + x * step)
+            }
+        }
     }
 
     /// The output of one picture whose patches are given: (positions, filters).

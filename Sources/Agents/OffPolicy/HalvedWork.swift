@@ -1,4 +1,4 @@
-import Foundation
+import GymProtocol
 
 /// Work in stages, each of two halves that touch nothing in common.
 package protocol HalvedWork: AnyObject {
@@ -6,7 +6,7 @@ package protocol HalvedWork: AnyObject {
     func run(stage: Int, half: Int)
 }
 
-/// Runs halved work, on two threads where the machine has two cores.
+/// Runs halved work, on two threads where the process may run on two processors.
 ///
 /// What is computed does not depend on the threads: a minibatch is always cut in two, and the halves' gradients are
 /// added in the same order.
@@ -21,12 +21,12 @@ package final class HalfRunner: @unchecked Sendable {
     private static let worthwhile = 30e6
 
     /// - Parameters:
-    ///   - threads: 1 or 2; by default as many as the process may use.
+    ///   - threads: 1 or 2; by default as many as it may run on.
     ///   - operations: floating-point operations that a run takes.
     package init(threads: Int? = nil, operations: Double) {
         usesTwoThreads =
             threads.map { $0 >= 2 }
-            ?? (ProcessInfo.processInfo.activeProcessorCount >= 2 && operations > HalfRunner.worthwhile)
+            ?? (Processors.count >= 2 && operations > HalfRunner.worthwhile)
     }
 
     /// Does the stages one after the other.

@@ -44,9 +44,6 @@ int64_t gym_peer_user(int socket);
 /// Moves a thread that waits on the caller's processor to another one that it may run on, if there is any.
 void gym_move_elsewhere(pthread_t thread);
 
-/// How many processors the calling thread may run on.
-int gym_allowed_processors(void);
-
 /// Which processors the calling thread may run on, as a set of bits; returns -1 with errno set.
 int gym_get_affinity(void *set, size_t size);
 

@@ -38,6 +38,11 @@ void vector_kernels_gemm(
 // out (columns,rows) = transpose of in (rows,columns), both contiguous.
 void vector_kernels_transpose(ptrdiff_t rows, ptrdiff_t columns, const float *in, float *out);
 
+// Copies `stretches` stretches of n floats, the starts `in_stride` and `out_stride` floats apart. For stretches so short
+// that a call of memcpy for each would cost more than the copy.
+void vector_kernels_copy_stretches(
+    ptrdiff_t stretches, ptrdiff_t n, const float *in, ptrdiff_t in_stride, float *out, ptrdiff_t out_stride);
+
 // out (columns) = sums over the rows of in (rows,columns), added to what out held when `accumulate` is not 0.
 void vector_kernels_column_sums(ptrdiff_t rows, ptrdiff_t columns, const float *in, float *out, int accumulate);
 

@@ -1,12 +1,13 @@
-import CSystemCalls
+internal import CSystemCalls
 
-/// The processors that the calling thread, and processes that it starts, may run on.
-enum Processors {
+/// The processors that the calling thread, and what it starts, may run on: fewer than the machine has under `taskset`, or
+/// in a container.
+package enum Processors {
     /// Bytes of a set of processors, a bit each: enough for what the kernel knows at the most.
     private static let setSize = 1024
 
     /// Their numbers, ascending.
-    static var allowed: [Int] {
+    package static var allowed: [Int] {
         get {
             var set = [UInt8](repeating: 0, count: setSize)
             guard gym_get_affinity(&set, setSize) == 0 else { return [] }
@@ -18,4 +19,7 @@ enum Processors {
             _ = gym_set_affinity(set, setSize)
         }
     }
+
+    /// How many they are; at least 1.
+    package static var count: Int { max(1, allowed.count) }
 }

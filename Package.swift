@@ -96,7 +96,8 @@ let package = Package(
         executable(
             "gym-bench",
             [
-                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork", "GymEnvironments",
+                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
+                "GymEnvironments",
                 argumentParser,
             ]),
 

@@ -57,7 +57,7 @@ CASES = {
              exploration_final_eps=0.04, policy_kwargs={"net_arch": [256, 256]}),
         False, {"Stable-Baselines3": 5, "SBX": 2.5}),
     "ppo-bipedal": Case(
-        "ppo", "BipedalWalker-v3", None, 32, 65_536,
+        "ppo", "BipedalWalker-v3", "BipedalWalker-v3-zoo", 32, 65_536,
         dict(n_steps=2048, batch_size=64, gae_lambda=0.95, gamma=0.999, n_epochs=10, ent_coef=0.0, learning_rate=3e-4,
              clip_range=0.18),
         True, {"Stable-Baselines3": 10}),

@@ -22,7 +22,7 @@ extension PPO {
         .init(
             "normalize_advantage", .bool, .bool(true),
             "whether advantages have mean 0 and deviation 1 in each minibatch"),
-        .init("ent_coef", .real(0...10), .real(0), "weight of the entropy bonus"),
+        .init("ent_coef", .schedule(0...10), .schedule(.constant(0)), "weight of the entropy bonus"),
         .init("vf_coef", .real(0...1e3), .real(0.5), "weight of the mean squared error of the values (without a half)"),
         .init("kl_coef", .real(0...1e3), .real(0), "weight of a penalty on the divergence from the old policy"),
         .init(

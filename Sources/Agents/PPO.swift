@@ -89,7 +89,7 @@ public final class PPO: Learner {
             rollout: rollout, order: permutations, size: batchSize, maxGradientNorm: h.optionalReal("max_grad_norm"))
         actorUpdate = ActorUpdate(
             model, minibatches, clipRange: h.optionalSchedule("clip_range"),
-            normalisesAdvantages: h.bool("normalize_advantage"), entropyWeight: Float(h.real("ent_coef")),
+            normalisesAdvantages: h.bool("normalize_advantage"), entropyWeight: h.schedule("ent_coef"),
             divergenceWeight: Float(h.real("kl_coef")), targetDivergence: h.optionalReal("target_kl"),
             adam: Adam(count: model.actorStore.count, epsilon: h.real("adam_epsilon")))
         criticUpdate = CriticUpdate(

@@ -60,12 +60,13 @@ final class ActorUpdate: PairedModel {
     private let minibatches: Minibatches
     private let clipRange: Schedule?
     private let normalisesAdvantages: Bool
-    private let entropyWeight: Float
+    private let entropyWeightSchedule: Schedule
     private let divergenceWeight: Float
     private let targetDivergence: Double?
     private var adam: Adam
     private var learningRate = 0.0
     private var epsilon: Float = .infinity
+    private var entropyWeight: Float = 0
 
     private let observations: UnsafeMutableRawPointer
     private let actions: UnsafeMutablePointer<Float>
@@ -84,13 +85,13 @@ final class ActorUpdate: PairedModel {
 
     init(
         _ model: ActorCritic, _ minibatches: Minibatches, clipRange: Schedule?, normalisesAdvantages: Bool,
-        entropyWeight: Float, divergenceWeight: Float, targetDivergence: Double?, adam: consuming Adam
+        entropyWeight: Schedule, divergenceWeight: Float, targetDivergence: Double?, adam: consuming Adam
     ) {
         self.model = model
         self.minibatches = minibatches
         self.clipRange = clipRange
         self.normalisesAdvantages = normalisesAdvantages
-        self.entropyWeight = entropyWeight
+        entropyWeightSchedule = entropyWeight
         self.divergenceWeight = divergenceWeight
         self.targetDivergence = targetDivergence
         self.adam = adam
@@ -113,6 +114,7 @@ final class ActorUpdate: PairedModel {
     func begin(learningRate: Double, progressRemaining: Double) {
         self.learningRate = learningRate
         epsilon = clipRange.map { Float($0.value(progressRemaining: progressRemaining)) } ?? .infinity
+        entropyWeight = Float(entropyWeightSchedule.value(progressRemaining: progressRemaining))
         sums = (0, 0, 0, 0)
         divergences.removeAll(keepingCapacity: true)
     }
@@ -187,6 +189,7 @@ final class ActorUpdate: PairedModel {
         // As Stable-Baselines3: the divergence in the last epoch.
         let last = divergences.suffix((divergences.count - 1) % minibatchesAnEpoch + 1)
         metrics["train/approx_kl"] = last.reduce(0, +) / Double(max(1, last.count))
+        metrics["train/ent_coef"] = Double(entropyWeight)
         metrics["train/clip_range"] = epsilon.isFinite ? Double(epsilon) : nil
     }
 }

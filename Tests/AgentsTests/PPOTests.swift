@@ -139,6 +139,19 @@ import Testing
         #expect(try run(settings, seed: 4, threads: 2, count: 8).policy.tensors != one.policy.tensors)
     }
 
+    /// A single rollout is the whole run: at its update nothing of the run remains.
+    @Test func theEntropyBonusFallsWithItsSchedule() throws {
+        func weights(_ coefficient: String, steps: String) throws -> [NamedTensor] {
+            let settings = [
+                ("n_steps", "32"), ("n_timesteps", steps), ("ent_coef", coefficient), ("learning_rate", "1e-3"),
+            ]
+            return try run(settings, seed: 3, threads: 1, count: 8).policy.tensors
+        }
+        #expect(try weights("lin_0.5", steps: "256") == weights("0", steps: "256"))
+        #expect(try weights("0.5", steps: "256") != weights("0", steps: "256"))
+        #expect(try weights("lin_0.5", steps: "512") != weights("0", steps: "512"))
+    }
+
     @Test func learnsCartPole() throws {
         let ppo = try run([], seed: 0, threads: 2, count: 8)
         let evaluation = try evaluate(ppo.policy, on: try LocalBatch("CartPole-v1", count: 20), seed: 1000)

@@ -94,16 +94,26 @@ import Testing
     @Test func ornsteinUhlenbeckNoiseRemembers() {
         var generator = NumPyGenerator(seed: 7)
         var draws = generator
-        var noise = ExplorationNoise(.ornsteinUhlenbeck, deviation: 0.5, environments: 2, size: 1)
+        var noise = ExplorationNoise(.ornsteinUhlenbeck, deviation: .constant(0.5), environments: 2, size: 1)
         var expected = 0.0
         for _ in 0..<50 {
-            noise.advance(generator: &generator)
+            noise.advance(progressRemaining: 1, generator: &generator)
             expected += -0.15 * expected * 0.01 + 0.5 * 0.1 * draws.standardNormal()
             _ = draws.standardNormal()
             #expect(abs(Double(noise.values[0]) - expected) < 1e-5)
         }
         noise.reset(environment: 0)
         #expect(noise.values[0] == 0 && noise.values[1] != 0)
+    }
+
+    @Test func noiseFallsWithItsSchedule() {
+        var generator = NumPyGenerator(seed: 7)
+        var draws = generator
+        var noise = ExplorationNoise(.normal, deviation: .linear(from: 0.4), environments: 1, size: 1)
+        for progressRemaining in [1, 0.5, 0] {
+            noise.advance(progressRemaining: progressRemaining, generator: &generator)
+            #expect(noise.values[0] == Float(0.4 * progressRemaining * draws.standardNormal()))
+        }
     }
 
     @Test(arguments: [(0.5, 0.125, 0.5), (-0.5, 0.125, -0.5), (1, 0.5, 1), (3, 2.5, 1), (-3, 2.5, -1)])

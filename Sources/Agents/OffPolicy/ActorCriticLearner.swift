@@ -103,7 +103,7 @@ public class ActorCriticLearner: OffPolicyLearner {
         }
         networks.act(
             collector.floatObservations, rows: collector.count, generator: &actionGenerator, actions: collector.actions)
-        noise.advance(generator: &noiseGenerator)
+        noise.advance(progressRemaining: progressRemaining, generator: &noiseGenerator)
         noise.add(to: collector.actions)
     }
 

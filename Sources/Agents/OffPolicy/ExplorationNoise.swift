@@ -13,7 +13,7 @@ package struct ExplorationNoise {
     }
 
     private let kind: Kind?
-    private let deviation: Double
+    private let deviation: Schedule
     private let size: Int
     /// (environments, size): each environment's noise has a memory of its own.
     package private(set) var values: [Float]
@@ -26,20 +26,21 @@ package struct ExplorationNoise {
     /// What the hyperparameters ask for.
     init(_ h: Hyperparameters, environments: Int, size: Int) {
         self.init(
-            h.optionalText("noise_type").flatMap { Kind(rawValue: $0) }, deviation: h.real("noise_std"),
+            h.optionalText("noise_type").flatMap { Kind(rawValue: $0) }, deviation: h.schedule("noise_std"),
             environments: environments, size: size)
     }
 
     /// No noise where `kind` is `nil`.
-    package init(_ kind: Kind?, deviation: Double, environments: Int, size: Int) {
+    package init(_ kind: Kind?, deviation: Schedule, environments: Int, size: Int) {
         self.kind = kind
         self.deviation = deviation
         self.size = size
         values = [Float](repeating: 0, count: environments * size)
     }
 
-    /// Draws the noise of the next step.
-    package mutating func advance(generator: inout NumPyGenerator) {
+    /// Draws the noise of the next step, when `progressRemaining` of the run (1 at the start, 0 at the end) is left.
+    package mutating func advance(progressRemaining: Double, generator: inout NumPyGenerator) {
+        let deviation = deviation.value(progressRemaining: progressRemaining)
         switch kind {
         case nil: break
         case .normal:

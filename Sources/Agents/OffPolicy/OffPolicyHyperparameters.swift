@@ -48,7 +48,9 @@ extension Hyperparameter {
             .init(
                 "noise_type", .optional(.choice(ExplorationNoise.Kind.allCases.map(\.rawValue))),
                 kind.map { .text($0.rawValue) } ?? .none, "noise on the actions; null: none"),
-            .init("noise_std", .real(0...10), .real(0.1), "its deviation, actions being scaled to -1 ... 1"),
+            .init(
+                "noise_std", .schedule(0...10), .schedule(.constant(0.1)),
+                "its deviation, actions being scaled to -1 ... 1"),
         ]
     }
 }

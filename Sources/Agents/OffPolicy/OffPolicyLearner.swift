@@ -74,7 +74,7 @@ public class OffPolicyLearner: Learner {
 
     /// The part of the run that has passed: 0 at its start, 1 at its end.
     final var progress: Double { 1 - progressRemaining }
-    private var progressRemaining: Double { max(0, 1 - Double(steps) / Double(totalSteps)) }
+    final var progressRemaining: Double { max(0, 1 - Double(steps) / Double(totalSteps)) }
     /// Whether actions are still drawn without the policy.
     final var isBeforeLearning: Bool { steps < rhythm.learningStarts }
 

@@ -101,15 +101,20 @@ def peer(library, name, count, threads, changes):
     model.learn(2000)
     for _ in range(10):
         model.train(gradient_steps=1, batch_size=case.settings["batch_size"])
-    start = time.perf_counter()
-    for _ in range(count):
-        model.train(gradient_steps=1, batch_size=case.settings["batch_size"])
-    # JAX computes later than it is asked to, until somebody looks.
-    if library == "SBX":
-        import jax
+    # The median of as many windows as gym-bench has.
+    windows, each = (15, count // 15) if count >= 15 else (1, count)
+    seconds = []
+    for _ in range(windows):
+        start = time.perf_counter()
+        for _ in range(each):
+            model.train(gradient_steps=1, batch_size=case.settings["batch_size"])
+        # JAX computes later than it is asked to, until somebody looks.
+        if library == "SBX":
+            import jax
 
-        jax.block_until_ready((model.policy.actor_state.params, model.policy.qf_state.params))
-    return {"seconds": time.perf_counter() - start, "count": count}
+            jax.block_until_ready((model.policy.actor_state.params, model.policy.qf_state.params))
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": statistics.median(seconds), "count": each}
 
 
 def falling(value):
@@ -135,7 +140,8 @@ def run_own(programs, name, count, changes):
     case = CASES[name]
     if name.endswith("-update"):
         # 400×300, batch 256, observations and actions of BipedalWalker.
-        command = [programs / "gym-bench", "update", "--seconds", "0.02" if count < 100 else "0.2", "--json"]
+        seconds = "0.01" if count < 100 else "0.1"
+        command = [programs / "gym-bench", "update", "--algorithm", case.algorithm, "--seconds", seconds, "--json"]
         rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         (row,) = [r for r in rows if (r["algorithm"], r["network"], r["batch"]) == (case.algorithm, "400x300", 256)]
         return {"seconds": row["update_ms"] / 1e3, "count": 1, "share": row["share"]}

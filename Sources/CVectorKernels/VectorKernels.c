@@ -6,7 +6,8 @@
 
 // Baseline: four floats, multiplied and added in two steps (a fused step without the instruction is a slow call).
 #define W 4
-#define ROWS 6
+#define LOWER_ZIPPED 0, 4, 1, 5
+#define UPPER_ZIPPED 2, 6, 3, 7
 #define VECTORS 2
 #define NAME(x) x##_baseline
 #define TARGET
@@ -14,6 +15,8 @@
 #define FMA_SCALAR(a, b, c) ((a) * (b) + (c))
 #include "Kernels.inc"
 #undef W
+#undef LOWER_ZIPPED
+#undef UPPER_ZIPPED
 #undef VECTORS
 #undef NAME
 #undef TARGET
@@ -33,21 +36,29 @@ vector_kernels_level vector_kernels_current(void) { return chosen ? (vector_kern
 #ifdef __x86_64__
 
 #define W 8
+#define LOWER_ZIPPED 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER_ZIPPED 4, 12, 5, 13, 6, 14, 7, 15
 #define VECTORS 2
 #define NAME(x) x##_avx2
 #define TARGET __attribute__((target("avx2,fma")))
 #include "Kernels.inc"
 #undef W
+#undef LOWER_ZIPPED
+#undef UPPER_ZIPPED
 #undef VECTORS
 #undef NAME
 #undef TARGET
 
 #define W 16
+#define LOWER_ZIPPED 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER_ZIPPED 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 #define VECTORS 4
 #define NAME(x) x##_avx512
 #define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
 #include "Kernels.inc"
 #undef W
+#undef LOWER_ZIPPED
+#undef UPPER_ZIPPED
 #undef VECTORS
 #undef NAME
 #undef TARGET
@@ -71,7 +82,7 @@ __attribute__((constructor)) static void choose(void) {
 }
 
 #define DISPATCH(call)                                                                                               \
-    switch (vector_kernels_current()) {                                                                                                 \
+    switch (vector_kernels_current()) {                                                                              \
     case VECTOR_KERNELS_AVX512: return CALL(call, avx512);                                                           \
     case VECTOR_KERNELS_AVX2: return CALL(call, avx2);                                                               \
     case VECTOR_KERNELS_BASELINE: return CALL(call, baseline);                                                       \
@@ -103,14 +114,9 @@ void vector_kernels_gemm(
 }
 
 void vector_kernels_transpose(ptrdiff_t rows, ptrdiff_t columns, const float *in, float *out) {
-    // Blocks of 16 by 16: both sides stay in the first-level cache.
-    for (ptrdiff_t i = 0; i < rows; i += 16)
-        for (ptrdiff_t j = 0; j < columns; j += 16) {
-            ptrdiff_t last_row = i + 16 < rows ? i + 16 : rows;
-            ptrdiff_t last_column = j + 16 < columns ? j + 16 : columns;
-            for (ptrdiff_t q = j; q < last_column; q++)
-                for (ptrdiff_t p = i; p < last_row; p++) out[q * rows + p] = in[p * columns + q];
-        }
+#define ARGUMENTS (rows, columns, in, out)
+    DISPATCH(transpose);
+#undef ARGUMENTS
 }
 
 void vector_kernels_copy_stretches(

@@ -5,14 +5,16 @@ import CVectorKernels
 /// as (k,m); with `accumulate`, c is added to what it held.
 ///
 /// Two implementations: our own kernels and OpenBLAS on one thread. OpenBLAS 0.3.21 (the distribution's) has no
-/// AVX-512 kernels for AMD and pays about 0.4 µs a call. Measured on one EPYC 9005 core, GFLOP/s:
+/// AVX-512 kernels for AMD and pays about 0.4 µs a call. Measured on one EPYC 9005 core, whose AVX-512 does 225 with no
+/// memory in the way, GFLOP/s:
 ///
 ///     m × n × k      OpenBLAS   own AVX-512   own AVX2   own baseline
-///     8 × 64 × 64          84           222        103             36
-///     256 × 64 × 4         68           100         66             30
-///     256 × 64 × 64       119           242        125             36
-///     256 × 400 × 300     131           243        127             35
-///     1024³               131           233         85             34
+///     8 × 64 × 64          65           206         88             30
+///     256 × 64 × 4         43           134         72             29
+///     256 × 64 × 64       104           217        110             30
+///     256 × 300 × 400     109           211        107             28
+///     256 × 400 × 300     111           215        108             28
+///     1024³                85           183         60             20
 ///
 /// So: ours with AVX-512, ours for small products with AVX2, OpenBLAS for the rest. An element is one chain of fused
 /// multiply-adds in both of ours, so that they agree to the bit.

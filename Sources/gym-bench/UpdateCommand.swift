@@ -10,12 +10,15 @@ struct UpdateCommand: ParsableCommand {
         commandName: "update",
         abstract: "Times one update of each algorithm, and what its matrix products alone take on this machine.",
         discussion: """
-            Both run on as many threads as the learner uses. share is the part of an update that its matrix products \
-            make up.
+            Both run on as many threads as the learner uses, in turns. share is the part of an update that its matrix \
+            products make up.
             """)
 
-    @Option(parsing: .unconditional, help: "Seconds of each of the five windows whose median is reported.")
-    var seconds = 0.3
+    @Option(parsing: .unconditional, help: "Seconds of each of the \(windows) windows whose median is reported.")
+    var seconds = 0.1
+
+    @Option(parsing: .unconditional, help: "Only this algorithm's. (default: all)")
+    var algorithm: Algorithm?
 
     @Option(parsing: .unconditional, help: "Threads, 1 or 2. (default: what the learner chooses)")
     var threads: Int?
@@ -75,29 +78,30 @@ struct UpdateCommand: ParsableCommand {
     func run() throws {
         let walker = { (hidden: [Int], batch: Int) in Sizes(hidden: hidden, batch: batch, observation: 24, actions: 4) }
         let pendulum = Sizes(hidden: [64, 64], batch: 100, observation: 3, actions: 1)
-        let cases: [(String, Sizes, (Sizes) throws -> (update: () -> Void, products: () -> Void))] = [
-            ("dqn", Sizes(hidden: [256, 256], batch: 64, observation: 4, actions: 2), dqn),
-            ("dqn", Sizes(hidden: [256, 256], batch: 128, observation: 8, actions: 4), dqn),
-            ("dqn", .pictures(batch: 32), dqn),
-            ("td3", walker([400, 300], 256), td3), ("sac", pendulum, sac), ("sac", walker([256, 256], 256), sac),
-            ("sac", walker([400, 300], 256), sac),
+        let cases: [(Algorithm, Sizes, (Sizes) throws -> (update: () -> Void, products: () -> Void))] = [
+            (.dqn, Sizes(hidden: [256, 256], batch: 64, observation: 4, actions: 2), dqn),
+            (.dqn, Sizes(hidden: [256, 256], batch: 128, observation: 8, actions: 4), dqn),
+            (.dqn, .pictures(batch: 32), dqn),
+            (.td3, walker([400, 300], 256), td3), (.sac, pendulum, sac), (.sac, walker([256, 256], 256), sac),
+            (.sac, walker([400, 300], 256), sac),
         ]
         if !json { StandardStreams.print("algorithm  network     batch  update ms  products ms  share") }
         var rows: [Row] = []
         for sizes in [
             Sizes(hidden: [64, 64], batch: 256, observation: 4, actions: 2), walker([64, 64], 64),
             .pictures(batch: 256),
-        ] { rows.append(report(try ppo(sizes), "ppo", sizes)) }
-        for (name, sizes, make) in cases {
+        ] where algorithm ?? .ppo == .ppo { rows.append(report(try ppo(sizes), .ppo, sizes)) }
+        for (name, sizes, make) in cases where algorithm ?? name == name {
             let (update, products) = try make(sizes)
-            rows.append(report((milliseconds(update), milliseconds(products)), name, sizes))
+            let times = milliseconds([update, products])
+            rows.append(report((times[0], times[1]), name, sizes))
         }
         if json { StandardStreams.print(try jsonText(rows)) }
     }
 
-    private func report(_ times: (update: Double, products: Double), _ name: String, _ sizes: Sizes) -> Row {
+    private func report(_ times: (update: Double, products: Double), _ algorithm: Algorithm, _ sizes: Sizes) -> Row {
         let row = Row(
-            algorithm: name, network: sizes.name, batch: sizes.batch,
+            algorithm: algorithm.rawValue, network: sizes.name, batch: sizes.batch,
             updateMs: times.update, matrixProductMs: times.products, share: times.products / times.update)
         func padded(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(1, width - text.count))
@@ -113,20 +117,24 @@ struct UpdateCommand: ParsableCommand {
 
     /// Updates, or their products, done in one go: as many as a learner does between steps of a typical recipe.
     private static let together = 16
+    /// Stretches of time that are measured of each.
+    private static let windows = 15
 
-    /// Milliseconds of one update, where `body` does ``together`` of them.
-    private func milliseconds(_ body: () -> Void) -> Double {
-        func window(_ length: Double) -> Double {
+    /// Milliseconds of one update by each of `bodies`, which do ``together`` of them, in turns: what slows the machine
+    /// down for a while slows down all.
+    private func milliseconds(_ bodies: [() -> Void]) -> [Double] {
+        func window(_ body: () -> Void) -> Double {
             var elapsed = 0.0
             var count = 0
-            while elapsed < length {
+            while elapsed < seconds {
                 elapsed += gym_bench.seconds(body)
                 count += UpdateCommand.together
             }
             return elapsed / Double(count) * 1e3
         }
-        _ = window(seconds / 2)
-        return median((0..<5).map { _ in window(seconds) })
+        for body in bodies { _ = window(body) }
+        let rounds = (0..<UpdateCommand.windows).map { _ in bodies.map(window) }
+        return bodies.indices.map { body in median(rounds.map { $0[body] }) }
     }
 
     // MARK: Off-policy updates
@@ -259,12 +267,13 @@ struct UpdateCommand: ParsableCommand {
             list.addBackward(network, rows: sizes.batch)
             return list
         }
-        let each = lists.map { list in
-            milliseconds { for _ in 0..<UpdateCommand.together { list.run() } }
-        }
+        let each = milliseconds(
+            lists.map { list in { for _ in 0..<UpdateCommand.together { list.run() } } })
         return (update, threads == 1 ? each[0] + each[1] : max(each[0], each[1]))
     }
 }
+
+extension Algorithm: ExpressibleByArgument {}
 
 /// The matrix products of both halves of an update.
 private final class HalvedProducts: HalvedWork {

@@ -27,7 +27,7 @@ private func randoms(_ count: Int, _ generator: inout NumPyGenerator) -> [Float]
 @Suite struct KernelTests {
     @Test(arguments: [
         (1, 1, 1), (3, 5, 7), (6, 64, 64), (7, 65, 3), (256, 64, 4), (13, 2, 300), (8, 100, 513),
-        (64, 33, 64),
+        (64, 33, 64), (12, 15, 3), (11, 48, 20), (13, 80, 300), (5, 129, 7),
     ]) func matrixProduct(m: Int, n: Int, k: Int) {
         var generator = NumPyGenerator(seed: UInt64(m * n * k))
         let a = randoms(m * k, &generator)
@@ -115,10 +115,18 @@ private func randoms(_ count: Int, _ generator: inout NumPyGenerator) -> [Float]
                 }
                 #expect(abs(Double(sums[column]) - exact) < 1e-5)
             }
-            var transposed = x
-            vector_kernels_transpose(13, 71, x, &transposed)
-            for row in 0..<13 {
-                for column in 0..<71 { #expect(transposed[column * 13 + row] == x[row * 71 + column]) }
+        }
+    }
+
+    /// Blocks that fill vectors, blocks that end at an edge, and less than a block.
+    @Test(arguments: [(13, 71), (71, 13), (16, 16), (17, 33), (48, 20), (5, 9), (1, 40)])
+    func transpose(rows: Int, columns: Int) {
+        let x = (0..<rows * columns).map(Float.init)
+        withEachVariant { _ in
+            var transposed = [Float](repeating: -1, count: x.count)
+            vector_kernels_transpose(rows, columns, x, &transposed)
+            for row in 0..<rows {
+                for column in 0..<columns { #expect(transposed[column * rows + row] == x[row * columns + column]) }
             }
         }
     }

@@ -153,8 +153,10 @@ if Context.environment["SWIFT_GYM_FUZZ"] != nil {
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }
 
-// scripts/sanitize builds what speaks the protocol, and none of what has nothing to do with it.
+// scripts/sanitize builds what speaks the protocol and what learns: where threads and unsafe pointers are.
 if Context.environment["SWIFT_GYM_SANITIZE"] != nil {
-    let kept = ["GymCoreTests", "GymProtocolTests", "GymServerTests", "GymClientTests"]
+    let kept = [
+        "GymCoreTests", "GymProtocolTests", "GymServerTests", "GymClientTests", "NeuralNetworkTests", "AgentsTests",
+    ]
     package.targets.removeAll { $0.type == .test && !kept.contains($0.name) }
 }

@@ -50,6 +50,13 @@ public struct LayerNorm: Sendable {
             workspace.normalised, workspace.scales)
     }
 
+    /// Moves a row of what `forward` kept to another place.
+    func move(row: Int, to position: Int, _ workspace: Workspace) {
+        let size = weight.count
+        (workspace.normalised + position * size).update(from: workspace.normalised + row * size, count: size)
+        workspace.scales[position] = workspace.scales[row]
+    }
+
     /// From the gradient by y to the gradient by x, in place; (rows, numbers).
     ///
     /// - Parameters:

@@ -164,6 +164,22 @@ public struct MultiLayerPerceptron: Sendable {
         return workspace.output
     }
 
+    /// Moves some rows of the pass that `forward` made to the front, for a way back through them alone.
+    ///
+    /// The parameters' gradient is not to be had of them: it wants the rows of the input, too.
+    ///
+    /// - Parameter rows: which, ascending.
+    public func keep(_ rows: UnsafeBufferPointer<Int32>, _ workspace: Workspace) {
+        for (index, layer) in layers.enumerated() {
+            let values = workspace.activations[index]
+            for (position, row) in rows.enumerated() where position != Int(row) {
+                let size = layer.outputs
+                (values + position * size).update(from: values + Int(row) * size, count: size)
+                layer.norm?.move(row: Int(row), to: position, workspace.norms[index]!)
+            }
+        }
+    }
+
     /// Carries the gradient in `workspace.outputGradient` back through the pass that `forward` made.
     ///
     /// - Parameters:

@@ -229,9 +229,10 @@ struct UpdateCommand: ParsableCommand {
         return timed(update, h, sizes) { list, rows in
             for _ in 0..<2 { list.addForward(actor, rows: rows) }
             for network in critic + critic + critic { list.addForward(network, rows: rows) }
-            for network in critic {
-                list.addBackward(network, rows: rows, gradient: true)
-                list.addBackward(network, rows: rows, gradient: false, inputColumns: sizes.actions)
+            for network in critic { list.addBackward(network, rows: rows, gradient: true) }
+            // A row's action gets its gradient from one of the critics: from either for half of them.
+            for (network, share) in zip(critic, [(rows + 1) / 2, rows / 2]) {
+                list.addBackward(network, rows: share, gradient: false, inputColumns: sizes.actions)
             }
             list.addBackward(actor, rows: rows, gradient: true)
         }

@@ -101,6 +101,41 @@ import Testing
         #expect(inputGradient.contains { $0 != 0 })
     }
 
+    /// Rows that are kept go back as if the others had no gradient: to the bit.
+    @Test(arguments: [[], [0], [6], [0, 1, 2], [1, 4, 5], [0, 1, 2, 3, 4, 5, 6]], [false, true])
+    func rowsThatAreKept(chosen: [Int32], layerNorm: Bool) {
+        let rows = 7
+        var layout = ParameterLayout()
+        let network = MultiLayerPerceptron(
+            "net", sizes: [3, 20, 33, 2], activation: .relu, outputActivation: .tanh, layerNorm: layerNorm,
+            layout: &layout)
+        let store = ParameterStore(layout)
+        var generator = NumPyGenerator(seed: 6)
+        network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
+        let x = (0..<rows * 3).map { _ in Float(generator.uniform(-1, 1)) }
+        let slopes = (0..<rows * 2).map { _ in Float(generator.uniform(-1, 1)) }
+        let workspace = MultiLayerPerceptron.Workspace(for: network, capacity: rows)
+
+        network.forward(store.values, x, rows: rows, workspace)
+        workspace.outputGradient.update(from: slopes, count: rows * 2)
+        var all = [Float](repeating: 0, count: x.count)
+        network.backward(store.values, x, rows: rows, workspace, gradient: nil, inputGradient: &all)
+
+        network.forward(store.values, x, rows: rows, workspace)
+        chosen.withUnsafeBufferPointer { network.keep($0, workspace) }
+        for (position, row) in chosen.enumerated() {
+            (workspace.outputGradient + position * 2).update(
+                from: Array(slopes[Int(row) * 2..<Int(row) * 2 + 2]), count: 2)
+        }
+        var kept = [Float](repeating: 0, count: x.count)
+        network.backward(store.values, x, rows: chosen.count, workspace, gradient: nil, inputGradient: &kept)
+        for (position, row) in chosen.enumerated() {
+            let part = Int(row) * 3..<Int(row) * 3 + 3
+            #expect(Array(kept[position * 3..<position * 3 + 3]) == Array(all[part]))
+            #expect(all[part].contains { $0 != 0 })
+        }
+    }
+
     @Test(arguments: [[8, 3], [3, 8], [16, 16]]) func orthogonalInitialisation(sizes: [Int]) {
         var layout = ParameterLayout()
         let network = MultiLayerPerceptron("net", sizes: sizes, activation: .tanh, layout: &layout)

@@ -21,8 +21,11 @@ final class CriticEnsemble {
         let least: UnsafeMutablePointer<Float>
         /// Which network gave the least value, (rows).
         let leastNetwork: UnsafeMutablePointer<Int32>
-        /// The gradient by the action, from each network.
-        let byAction: [UnsafeMutablePointer<Float>]
+        /// The rows of one network, ascending.
+        let chosen: UnsafeMutablePointer<Int32>
+        /// The gradient by the action, of those rows and of all.
+        let chosenByAction: UnsafeMutablePointer<Float>
+        let byAction: UnsafeMutablePointer<Float>
     }
 
     /// - Parameters:
@@ -54,21 +57,23 @@ final class CriticEnsemble {
         secondGradient = allocateFloats(store.count)
         let networks = networks
         halves = (0..<2).map { _ in
-            let leastNetwork = UnsafeMutablePointer<Int32>.allocate(capacity: rows)
-            leastNetwork.initialize(repeating: 0, count: rows)
+            func indices() -> UnsafeMutablePointer<Int32> {
+                let memory = UnsafeMutablePointer<Int32>.allocate(capacity: rows)
+                memory.initialize(repeating: 0, count: rows)
+                return memory
+            }
             return Half(
                 workspaces: networks.map { MultiLayerPerceptron.Workspace(for: $0, capacity: rows) },
-                least: allocateFloats(rows), leastNetwork: leastNetwork,
-                byAction: networks.map { _ in allocateFloats(rows * actionSize) })
+                least: allocateFloats(rows), leastNetwork: indices(), chosen: indices(),
+                chosenByAction: allocateFloats(rows * actionSize), byAction: allocateFloats(rows * actionSize))
         }
     }
 
     deinit {
         secondGradient.deallocate()
         for half in halves {
-            half.least.deallocate()
-            half.leastNetwork.deallocate()
-            for memory in half.byAction { memory.deallocate() }
+            for memory in [half.least, half.chosenByAction, half.byAction] { memory.deallocate() }
+            for memory in [half.leastNetwork, half.chosen] { memory.deallocate() }
         }
     }
 
@@ -130,22 +135,28 @@ final class CriticEnsemble {
                 leastNetwork[row] = Int32(index)
             }
         }
-        for index in 0..<used {
-            let outputGradient = memory.workspaces[index].outputGradient
-            for row in 0..<rows { outputGradient[row] = leastNetwork[row] == Int32(index) ? slope : 0 }
-        }
         let columns = observationSize..<observationSize + actionSize
-        let total = memory.byAction[0]
         for index in 0..<used {
-            let byAction = memory.byAction[index]
-            networks[index].backward(
-                store.values, inputs, rows: rows, memory.workspaces[index], gradient: nil, inputGradient: byAction,
+            // A row goes back through the network that gave its least value, and through no other.
+            var count = 0
+            for row in 0..<rows where leastNetwork[row] == Int32(index) {
+                memory.chosen[count] = Int32(row)
+                count += 1
+            }
+            guard count > 0 else { continue }
+            let (network, workspace) = (networks[index], memory.workspaces[index])
+            let chosen = UnsafeBufferPointer(start: memory.chosen, count: count)
+            network.keep(chosen, workspace)
+            workspace.outputGradient.update(repeating: slope, count: count)
+            network.backward(
+                store.values, inputs, rows: count, workspace, gradient: nil, inputGradient: memory.chosenByAction,
                 inputColumns: columns)
-            guard index > 0 else { continue }
-            // Each row has its gradient from one of the networks.
-            for element in 0..<rows * actionSize { total[element] += byAction[element] }
+            for (position, row) in chosen.enumerated() {
+                (memory.byAction + Int(row) * actionSize).update(
+                    from: memory.chosenByAction + position * actionSize, count: actionSize)
+            }
         }
-        return (UnsafePointer(memory.least), UnsafePointer(total))
+        return (UnsafePointer(least), UnsafePointer(memory.byAction))
     }
 
     /// Moves the targets towards the networks, for the parameters of a range.

@@ -122,7 +122,7 @@ package final class SACUpdate: ActorUpdateWithCritics {
     package var criticNetworks: [MultiLayerPerceptron] { critic.networks }
 
     package var operations: Double {
-        2 * Double(batch.size) * (4 * actor.multiplications + 14 * critic.networks[0].multiplications)
+        2 * Double(batch.size) * (4 * actor.multiplications + 13 * critic.networks[0].multiplications)
     }
 
     // MARK: Acting

@@ -32,16 +32,24 @@ public enum Algorithm: String, Sendable, CaseIterable {
     ///
     /// - Parameters:
     ///   - batch: as many environments as `n_envs` says, with same-step autoreset.
+    ///   - threads: of the learner; the result is the same. By default as many as the process may run on.
     ///   - overlaps: whether the learner works while environments step, where it can; the result is the same.
     /// - Throws: ``UnsupportedSpaceError``, or ``HyperparameterError`` for values that do not go together.
     public func learner(
-        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, overlaps: Bool = false
+        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, threads: Int? = nil,
+        overlaps: Bool = false
     ) throws -> any Learner {
         switch self {
-        case .ppo: try PPO(batch: batch, hyperparameters: hyperparameters, seed: seed)
-        case .dqn: try DQN(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
-        case .td3: try TD3(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
-        case .sac: try SAC(batch: batch, hyperparameters: hyperparameters, seed: seed, overlaps: overlaps)
+        case .ppo: try PPO(batch: batch, hyperparameters: hyperparameters, seed: seed, threads: threads)
+        case .dqn:
+            try DQN(
+                batch: batch, hyperparameters: hyperparameters, seed: seed, threads: threads, overlaps: overlaps)
+        case .td3:
+            try TD3(
+                batch: batch, hyperparameters: hyperparameters, seed: seed, threads: threads, overlaps: overlaps)
+        case .sac:
+            try SAC(
+                batch: batch, hyperparameters: hyperparameters, seed: seed, threads: threads, overlaps: overlaps)
         }
     }
 
@@ -111,7 +119,6 @@ public enum Algorithm: String, Sendable, CaseIterable {
         }
         let presets = try Presets(yaml: text, source: preset)
         if let entry = presets.entry(environment) { return entry }
-        throw PresetError(
-            "\(preset) has no entry for \(environment); it has \(presets.entries.map(\.name).joined(separator: ", "))")
+        throw PresetError(presets.absence(of: environment, in: preset))
     }
 }

@@ -194,7 +194,7 @@ public final class PPO: Learner {
                 results.terminated[index] != 0 || results.truncated[index] != 0
                     ? nil : UnsafeRawPointer(rollout.observations + (row + index) * rowBytes)
             }
-            record(row: row)
+            try record(row: row)
         }
     }
 
@@ -209,20 +209,23 @@ public final class PPO: Learner {
         guard model.encoder.format.element == .float32 else { return }
         let floats = observations.assumingMemoryBound(to: Float.self)
         for index in 0..<batch.count * model.encoder.size where !floats[index].isFinite {
-            throw NotFiniteError(term: "an observation", step: steps)
+            throw NotFiniteError.observation(in: batch.results, step: steps)
         }
         normalisation.update(floats, rows: batch.count)
         normalisation.apply(floats, rows: batch.count)
     }
 
     /// Takes in the rewards and ends of a step.
-    private func record(row: Int) {
+    private func record(row: Int) throws {
         let results = batch.results
         let count = batch.count
         for index in 0..<count {
             let truncated = results.truncated[index] != 0
             let terminated = results.terminated[index] != 0
             rollout.rewards[row + index] = Float(results.rewards[index])
+            guard rollout.rewards[row + index].isFinite else {
+                throw NotFiniteError.reward(results.rewards[index], step: steps)
+            }
             rollout.ended[row + index] = truncated || terminated ? 1 : 0
             guard truncated || terminated else { continue }
             episodes.add(return: results.episodeReturns[index], length: results.episodeLengths[index])

@@ -117,7 +117,7 @@ package final class TransitionCollector {
         let size = replay.observationSize
         for index in 0..<count {
             rewards[index] = Float(results.rewards[index])
-            guard rewards[index].isFinite else { throw NotFiniteError(term: "a reward", step: steps) }
+            guard rewards[index].isFinite else { throw NotFiniteError.reward(results.rewards[index], step: steps) }
         }
         // The statistics move on; what the replay buffer keeps is the plain reward.
         normalisation.normaliseRewards(rewards, raw: results.rewards.baseAddress!) {
@@ -198,7 +198,7 @@ package final class TransitionCollector {
     /// Throws where one of `numbers` numbers is not finite.
     private func check(_ values: UnsafePointer<Float>, numbers: Int) throws {
         for index in 0..<numbers where !values[index].isFinite {
-            throw NotFiniteError(term: "an observation", step: steps)
+            throw NotFiniteError.observation(in: batch.results, step: steps)
         }
     }
 

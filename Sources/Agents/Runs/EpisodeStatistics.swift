@@ -5,8 +5,6 @@ public struct EpisodeStatistics: Sendable {
     private var returns: [Double] = []
     private var lengths: [Double] = []
     private var next = 0
-    /// Episodes ended so far.
-    public private(set) var episodes = 0
 
     private static let window = 100
 
@@ -15,7 +13,6 @@ public struct EpisodeStatistics: Sendable {
 
     /// Takes in an episode that ended.
     public mutating func add(return total: Double, length: Int64) {
-        episodes += 1
         if returns.count < EpisodeStatistics.window {
             returns.append(total)
             lengths.append(Double(length))
@@ -38,7 +35,6 @@ extension EpisodeStatistics {
         writer.write(array: returns)
         writer.write(array: lengths)
         writer.write(UInt64(next))
-        writer.write(UInt64(episodes))
     }
 
     /// Takes over what ``save(to:)`` wrote.
@@ -50,6 +46,5 @@ extension EpisodeStatistics {
             throw StateError("the episodes' statistics do not go together")
         }
         (self.returns, self.lengths, self.next) = (returns, lengths, next)
-        episodes = try reader.readCount()
     }
 }

@@ -159,9 +159,13 @@ public struct Network: Sendable {
 
     /// What the first fully connected layer reads.
     private func denseRows(_ input: UnsafeRawPointer, _ workspace: Workspace) -> InputRows {
-        if let last = workspace.activations.last { return .dense(UnsafePointer(last)) }
+        if let last = workspace.activations.last {
+            return .dense(UnsafePointer(last), stride: dense.inputs)
+        }
         if workspace.isSparse, let sparse = workspace.sparse { return .sparse(sparse) }
-        return .dense(isPlain ? input.assumingMemoryBound(to: Float.self) : UnsafePointer(workspace.floats))
+        return .dense(
+            isPlain ? input.assumingMemoryBound(to: Float.self) : UnsafePointer(workspace.floats),
+            stride: self.input.count)
     }
 
     /// The convolutions of one picture.

@@ -96,10 +96,9 @@ final class SparseRows: @unchecked Sendable {
 
     /// dW = xᵀ dy, summed over the rows.
     func weightGradient(
-        _ delta: UnsafePointer<Float>, rows: Int, outputs: Int, into gradient: UnsafeMutablePointer<Float>,
-        accumulate: Bool
+        _ delta: UnsafePointer<Float>, rows: Int, outputs: Int, into gradient: UnsafeMutablePointer<Float>
     ) {
-        if !accumulate { gradient.update(repeating: 0, count: format.count * outputs) }
+        gradient.update(repeating: 0, count: format.count * outputs)
         for row in 0..<rows {
             let start = starts[row]
             vector_kernels_sparse_outer(

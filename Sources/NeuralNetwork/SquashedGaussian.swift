@@ -1,4 +1,5 @@
 import Glibc
+import GymCore
 
 /// Independent normals pressed into (−1, 1): a = tanh(u), u = μ + σ ε. What SAC acts by (Haarnoja et al. 2018,
 /// arXiv 1801.01290, appendix C).
@@ -82,5 +83,58 @@ public enum SquashedGaussian {
     @inline(__always)
     static func clamped(_ logDeviation: Float) -> Float {
         min(max(logDeviation, logDeviationRange.lowerBound), logDeviationRange.upperBound)
+    }
+}
+
+// MARK: Batches
+
+extension SquashedGaussian {
+    /// Draws noise, and computes the actions and log π of each row.
+    ///
+    /// - Parameters:
+    ///   - outputs: (rows, 2 · dimensions): means, then logarithms of deviations.
+    ///   - noise: where ε goes, (rows, dimensions).
+    ///   - actions: where tanh(u) goes, (rows, dimensions); another matrix than `noise`.
+    ///   - logProbabilities: (rows).
+    public static func draw(
+        _ outputs: Matrix, generator: inout NumPyGenerator, noise: Matrix, actions: Matrix,
+        logProbabilities: Vector<Float>
+    ) {
+        let size = outputs.columns / 2
+        precondition(
+            noise.rows >= outputs.rows && noise.columns == size && actions.rows >= outputs.rows
+                && actions.columns == size && logProbabilities.count >= outputs.rows)
+        for row in 0..<outputs.rows {
+            for index in 0..<size { noise[row, index] = Float(generator.standardNormal()) }
+        }
+        for row in 0..<outputs.rows {
+            logProbabilities[row] = act(
+                outputs.base + row * outputs.stride, noise: noise.base + row * noise.stride, count: size,
+                action: actions.base + row * actions.stride)
+        }
+    }
+
+    /// The gradient by the outputs of a loss whose derivatives by the actions and, the same for all rows, by log π are
+    /// given, the noise being what it was.
+    ///
+    /// - Parameters:
+    ///   - byAction: (rows, dimensions).
+    ///   - gradient: (rows, 2 · dimensions), overwritten.
+    public static func gradient(
+        _ outputs: Matrix, noise: Matrix, actions: Matrix, byAction: Matrix, byLogProbability: Float,
+        into gradient: Matrix
+    ) {
+        let size = outputs.columns / 2
+        precondition(
+            noise.columns == size && actions.columns == size && byAction.columns == size
+                && min(noise.rows, actions.rows, byAction.rows, gradient.rows) >= outputs.rows
+                && gradient.columns == outputs.columns)
+        for row in 0..<outputs.rows {
+            self.gradient(
+                outputs.base + row * outputs.stride, noise: noise.base + row * noise.stride,
+                action: actions.base + row * actions.stride, count: size,
+                byAction: byAction.base + row * byAction.stride, byLogProbability: byLogProbability,
+                into: gradient.base + row * gradient.stride)
+        }
     }
 }

@@ -30,8 +30,11 @@ enum RandomStream: UInt32 {
     }
 
     /// A part of the stream, for work that is divided.
-    func generator(seed: UInt64, part: Int) -> NumPyGenerator {
-        NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue, UInt32(part)]))
+    func generator(seed: UInt64, part: Int) -> NumPyGenerator { generator(seed: seed, path: [UInt32(part)]) }
+
+    /// A stream within the stream.
+    func generator(seed: UInt64, path: [UInt32]) -> NumPyGenerator {
+        NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue] + path))
     }
 }
 

@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// An actor–critic that acts greedily, with its normalisation frozen.
 final class ActorCriticPolicy: Policy {

@@ -2,6 +2,7 @@ import Agents
 import ArgumentParser
 import CommandLineSupport
 import Foundation
+import RunFiles
 
 /// `gym-agent export`: a trained policy for other programs.
 struct ExportCommand: ParsableCommand {

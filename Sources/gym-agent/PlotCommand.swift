@@ -5,6 +5,7 @@ import CommandLineSupport
 import Film
 import Foundation
 import GymCore
+import RunFiles
 
 /// `gym-agent plot`: the learning curves of runs.
 struct PlotCommand: ParsableCommand {

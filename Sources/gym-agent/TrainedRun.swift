@@ -2,6 +2,7 @@ import Agents
 import ArgumentParser
 import GymClient
 import GymCore
+import RunFiles
 
 /// A run that exists, as the command line names it.
 struct ExistingRun {

@@ -1,6 +1,7 @@
 import Agents
 import Foundation
 import GymCore
+import RunFiles
 import Testing
 
 @Suite struct CheckpointTests {

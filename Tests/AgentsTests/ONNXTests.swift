@@ -1,6 +1,7 @@
 import Agents
 import Foundation
 import GymCore
+import RunFiles
 import Testing
 
 /// Exported models, read back and computed by an interpreter of their own: the same actions as the policy's.

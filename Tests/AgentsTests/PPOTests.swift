@@ -2,6 +2,7 @@ import Agents
 import Foundation
 import GymCore
 import NeuralNetwork
+import RunFiles
 import Testing
 
 @Suite struct PPOTests {

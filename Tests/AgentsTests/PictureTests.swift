@@ -1,6 +1,7 @@
 import Agents
 import GymCore
 import NeuralNetwork
+import RunFiles
 import Testing
 
 /// Learning from pictures, and what is kept of them.

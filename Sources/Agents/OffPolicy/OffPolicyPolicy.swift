@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// The greedy policy of an off-policy learner, its normalisation frozen: a network, and what its outputs mean.
 package final class OffPolicyPolicy: Policy {

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import GymCore
+import RunFiles
 import Yams
 
 /// What identifies a run, and with the version all that is needed to repeat it.
@@ -174,9 +175,9 @@ public final class RunFolder {
         if progress == nil {
             progress = try ProgressFile(creating: path("progress.csv"), columns: metrics.values.map(\.name))
         }
-        try progress!.log(metrics)
+        try progress!.log(metrics.values)
         if events == nil { events = try TensorBoardFile(in: path("tensorboard"), continuingAt: resumedStep) }
-        try events!.log(metrics, step: step)
+        try events!.log(metrics.values, step: step)
     }
 
     /// Goes on with the `progress.csv` of a run at a step: rows after its first `length` bytes are taken away.
@@ -253,7 +254,7 @@ public final class RunFolder {
         }
         do {
             return try Safetensors.decode([UInt8](data)).tensors
-        } catch let error as PolicyError {
+        } catch let error as RunFileError {
             throw PolicyError("\(path("policy.safetensors")): \(error)")
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import GymCore
+import RunFiles
 
 /// A run in the middle: everything that it needs to go on as if it had not stopped.
 ///
@@ -41,9 +42,6 @@ public struct Checkpoint {
 
     /// Raised whenever what is written changes.
     static let version: UInt32 = 2
-    private static let magic = Array("gymckpt\n".utf8)
-    /// Magic, version, SHA-256 of the body as text.
-    private static let headerSize = 8 + 4 + 64
 
     /// A checkpoint of a run that has `learner` for its learner; to be written before the learner goes on.
     public init(
@@ -66,42 +64,14 @@ public struct Checkpoint {
 
     // MARK: Bytes
 
-    /// The checkpoint as a file: magic, version, the SHA-256 of what follows, and the fields.
-    public var bytes: [UInt8] {
-        var writer = StateWriter()
-        write(to: &writer)
-        return Checkpoint.header(digest: sha256(writer.bytes)) + writer.bytes
-    }
+    /// The checkpoint as a file.
+    public var bytes: [UInt8] { CheckpointFile.bytes(version: Checkpoint.version) { write(to: &$0) } }
 
     /// Writes the checkpoint, whole or not at all.
     ///
-    /// - Throws: ``RunFolderError``.
+    /// - Throws: ``RunFileError``.
     func write(to path: String) throws {
-        try DurableFile.write(to: path) { descriptor in
-            // The checksum stands before what it is of: its place is kept, and filled in at the end.
-            let space = [UInt8](repeating: 0, count: Checkpoint.headerSize)
-            guard space.withUnsafeBytes({ DurableFile.writeAll($0, to: descriptor) }) else { return false }
-            var hash = SHA256()
-            var failure: Int32 = 0
-            var writer = StateWriter { piece in
-                if failure != 0 { return }
-                hash.update(piece)
-                if !DurableFile.writeAll(piece, to: descriptor) { failure = errno }
-            }
-            write(to: &writer)
-            writer.flush()
-            errno = failure
-            guard failure == 0, lseek(descriptor, 0, SEEK_SET) == 0 else { return false }
-            return Checkpoint.header(digest: hash.digest()).withUnsafeBytes {
-                DurableFile.writeAll($0, to: descriptor)
-            }
-        }
-    }
-
-    private static func header(digest: String) -> [UInt8] {
-        var writer = StateWriter()
-        writer.write(version)
-        return magic + writer.bytes + Array(digest.utf8)
+        try CheckpointFile.write(to: path, version: Checkpoint.version) { write(to: &$0) }
     }
 
     /// Writes the fields.
@@ -152,27 +122,11 @@ public struct Checkpoint {
     }
 
     private init(data: Data) throws {
-        let header = Array(data.prefix(Checkpoint.headerSize))
-        guard header.count == Checkpoint.headerSize, Array(header[..<8]) == Checkpoint.magic else {
-            throw CheckpointError(
-                header.count < Checkpoint.headerSize && Checkpoint.magic.starts(with: header.prefix(8))
-                    ? "it is cut short" : "it is no checkpoint")
-        }
-        var versionReader = StateReader(Array(header[8..<12]))
-        let version = try versionReader.read(UInt32.self)
-        guard version == Checkpoint.version else {
-            throw CheckpointError(
-                "it is of version \(version), this program reads version \(Checkpoint.version); "
-                    + "resume it with the release that wrote it")
-        }
-        let body = data.dropFirst(Checkpoint.headerSize)
-        var hash = SHA256()
-        body.withUnsafeBytes { hash.update($0) }
-        guard Array(hash.digest().utf8) == Array(header[12...]) else {
-            throw CheckpointError("it is cut short or was changed: its checksum does not hold")
-        }
         do {
+            let body = try CheckpointFile.body(of: data, version: Checkpoint.version)
             self = try body.withUnsafeBytes { try Checkpoint(fields: $0, of: body) }
+        } catch let error as RunFileError {
+            throw CheckpointError(error.description)
         } catch let error as StateError {
             throw CheckpointError(error.description)
         }

@@ -47,9 +47,11 @@ public enum Safetensors {
 
     /// The arrays and metadata of a file.
     ///
-    /// - Throws: ``PolicyError`` when the bytes are not such a file.
+    /// - Throws: ``RunFileError`` when the bytes are not such a file.
     public static func decode(_ bytes: [UInt8]) throws -> (tensors: [NamedTensor], metadata: [String: String]) {
-        func broken(_ reason: String) -> PolicyError { PolicyError("this is not a whole safetensors file: \(reason)") }
+        func broken(_ reason: String) -> RunFileError {
+            RunFileError("this is not a whole safetensors file: \(reason)")
+        }
         guard bytes.count >= 8 else { throw broken("it has \(bytes.count) bytes") }
         let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
         guard length <= UInt64(bytes.count - 8) else { throw broken("its header is cut off") }

@@ -4,7 +4,7 @@ import Glibc
 public enum DurableFile {
     /// Writes a side file, has it on the disk, and renames it: under `path` there is the old file or the whole new one.
     ///
-    /// - Throws: ``RunFolderError``; the side file is removed then, and the old one stays.
+    /// - Throws: ``RunFileError``; the side file is removed then, and the old one stays.
     public static func write(_ bytes: [UInt8], to path: String) throws {
         try write(to: path) { descriptor in bytes.withUnsafeBytes { writeAll($0, to: descriptor) } }
     }
@@ -12,7 +12,8 @@ public enum DurableFile {
     /// The same for what is written piece by piece.
     ///
     /// - Parameter body: writes to the side file, and returns whether it could, with `errno` set when not.
-    static func write(to path: String, _ body: (Int32) -> Bool) throws {
+    /// - Throws: ``RunFileError``.
+    public static func write(to path: String, _ body: (Int32) -> Bool) throws {
         if isSpecial(path) {
             // No file to put in the place of a device or a pipe.
             let descriptor = open(path, O_WRONLY | O_CLOEXEC)
@@ -46,7 +47,7 @@ public enum DurableFile {
     }
 
     /// Writes everything, however often it takes; `false` with `errno` set when it cannot.
-    static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
+    public static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress!, rest.count)
@@ -58,8 +59,8 @@ public enum DurableFile {
     }
 
     /// What to throw when a file cannot be written.
-    static func failure(_ path: String, _ number: Int32 = errno) -> RunFolderError {
-        RunFolderError("cannot write \(path): \(String(cString: strerror(number)))")
+    public static func failure(_ path: String, _ number: Int32 = errno) -> RunFileError {
+        RunFileError("cannot write \(path): \(String(cString: strerror(number)))")
     }
 
     private static func synchronise(folder: String) {

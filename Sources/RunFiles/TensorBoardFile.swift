@@ -5,7 +5,7 @@ import Glibc
 ///
 /// The format: TensorFlow's `event.proto` and `summary.proto`, of which four messages are used, and `record_writer.h`:
 /// the length (u64), its masked CRC-32C (u32), the event, its masked CRC-32C (u32), all little-endian.
-final class TensorBoardFile {
+public final class TensorBoardFile {
     private let path: String
     private let descriptor: Int32
 
@@ -13,8 +13,8 @@ final class TensorBoardFile {
     ///
     /// - Parameter step: where the run goes on: TensorBoard then forgets what earlier files say of later steps; `nil`
     ///   at its beginning.
-    /// - Throws: ``RunFolderError``.
-    init(in folder: String, continuingAt step: Int?) throws {
+    /// - Throws: ``RunFileError``.
+    public init(in folder: String, continuingAt step: Int?) throws {
         guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw DurableFile.failure(folder) }
         // TensorBoard reads a folder's files in the order of their names.
         let now = Date().timeIntervalSince1970
@@ -30,10 +30,12 @@ final class TensorBoardFile {
 
     deinit { close(descriptor) }
 
-    /// Writes a value of each metric that has one.
-    func log(_ metrics: Metrics, step: Int) throws {
+    /// Writes an event with each value that there is.
+    ///
+    /// - Throws: ``RunFileError``.
+    public func log(_ values: [(name: String, value: Double?)], step: Int) throws {
         var summary = ProtobufMessage()
-        for (name, value) in metrics.values {
+        for (name, value) in values {
             guard let value else { continue }
             var entry = ProtobufMessage()
             entry.add(field: 1, text: name)
@@ -59,7 +61,7 @@ final class TensorBoardFile {
     }
 
     /// An event as it stands in the file.
-    static func record(_ event: [UInt8]) -> [UInt8] {
+    package static func record(_ event: [UInt8]) -> [UInt8] {
         let length = withUnsafeBytes(of: UInt64(event.count).littleEndian) { Array($0) }
         func checksum(_ bytes: [UInt8]) -> [UInt8] {
             // Masked, so that a checksum over data that holds checksums stays sound.

@@ -1,5 +1,6 @@
 import Foundation
 import GymCore
+import RunFiles
 
 /// The folder `checkpoints/` of a run: a file for each, named by the step, of which the newest two are kept.
 public struct CheckpointFolder {

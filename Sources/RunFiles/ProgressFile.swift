@@ -1,15 +1,18 @@
 import Glibc
 
 /// `progress.csv`: a row a log line. It holds whole rows only, also after a disk was full.
-final class ProgressFile {
+public final class ProgressFile {
     private let path: String
     private let descriptor: Int32
-    private var columns: [String]
+    /// The names of the columns.
+    public let columns: [String]
     /// The bytes of the rows so far.
-    private(set) var length: Int
+    public private(set) var length: Int
 
     /// A file that is to be made, with these columns.
-    init(creating path: String, columns: [String]) throws {
+    ///
+    /// - Throws: ``RunFileError``.
+    public init(creating path: String, columns: [String]) throws {
         self.path = path
         self.columns = columns
         length = 0
@@ -21,7 +24,8 @@ final class ProgressFile {
     /// A file that a run wrote, to go on after its first `length` bytes; what came later is taken away.
     ///
     /// - Returns: `nil` where there is no log to go on with: none was written yet, or somebody removed it.
-    init?(continuing path: String, length: Int) throws {
+    /// - Throws: ``RunFileError``.
+    public init?(continuing path: String, length: Int) throws {
         self.path = path
         descriptor = open(path, O_RDWR | O_CLOEXEC)
         if descriptor < 0 && errno == ENOENT || length == 0 { return nil }
@@ -42,12 +46,17 @@ final class ProgressFile {
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Adds a row: a number for each column, nothing for those that have none.
-    func log(_ metrics: Metrics) throws {
-        try append(columns.map { metrics[$0].map(ProgressFile.number) ?? "" }.joined(separator: ","))
+    ///
+    /// - Throws: ``RunFileError``; the file then holds the rows before this one.
+    public func log(_ values: [(name: String, value: Double?)]) throws {
+        try append(
+            columns.map { column in
+                (values.first { $0.name == column }?.value).map(ProgressFile.number) ?? ""
+            }.joined(separator: ","))
     }
 
     /// Has the rows so far on the disk.
-    func synchronise() { fsync(descriptor) }
+    public func synchronise() { fsync(descriptor) }
 
     private func append(_ row: String) throws {
         let bytes = Array((row + "\n").utf8)

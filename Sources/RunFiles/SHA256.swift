@@ -6,7 +6,7 @@ public func sha256(_ bytes: [UInt8]) -> String {
 }
 
 /// SHA-256 of bytes that come piece by piece.
-struct SHA256 {
+public struct SHA256 {
     private var state: [UInt32] = [
         0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
     ]
@@ -16,8 +16,11 @@ struct SHA256 {
 
     private static let block = 64
 
+    /// Of no bytes yet.
+    public init() {}
+
     /// Takes in the next bytes.
-    mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         length += bytes.count
         var bytes = bytes[...]
         if !rest.isEmpty {
@@ -34,7 +37,7 @@ struct SHA256 {
     }
 
     /// The digest of everything so far, as 64 hexadecimal digits.
-    consuming func digest() -> String {
+    public consuming func digest() -> String {
         // One bit, zeros, and the length in bits fill up the last block.
         var end = rest
         end.append(0x80)

@@ -44,3 +44,23 @@ public final class Adam: Optimiser, @unchecked Sendable {
 
     public func restore(steps: Int) { self.steps = steps }
 }
+
+/// Adam for a single number.
+public struct ScalarAdam: BitwiseCopyable, Sendable {
+    private let epsilon: Double
+    private var steps = 0
+    private var first = 0.0
+    private var second = 0.0
+
+    /// One that has taken no step.
+    public init(epsilon: Double) { self.epsilon = epsilon }
+
+    /// What the number changes by.
+    public mutating func step(gradient: Double, learningRate: Double) -> Double {
+        steps += 1
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient * gradient
+        let t = Double(steps)
+        return -learningRate * first / (1 - pow(0.9, t)) / ((second / (1 - pow(0.999, t))).squareRoot() + epsilon)
+    }
+}

@@ -4,16 +4,44 @@ import GymCore
 /// Distributions over the rows of a batch: what heads are made of. Parameters come as the rows of a network's output,
 /// actions as numbers (a choice's index is a number, too).
 
-extension Categorical {
-    /// Numbers that describe a row's distribution: its logits.
-    public var parameterCount: Int { width }
+/// A distribution over whole numbers in several independent dimensions, from unnormalised log-probabilities.
+public protocol LogitDistribution: Sendable {
+    /// Logits of a row.
+    var logits: Int { get }
+    /// Numbers of an action.
+    var dimensions: Int { get }
+    /// For each dimension, among how many numbers it chooses, by a logit each; `nil`: between 0 and 1, by one.
+    var choiceCounts: [Int]? { get }
 
-    /// Draws a choice for each dimension of each row.
+    /// Draws a number for each dimension of each row.
     ///
     /// - Parameters:
-    ///   - logits: (rows, ``width``).
-    ///   - actions: (rows, dimensions).
+    ///   - logits: (rows, ``logits``).
+    ///   - actions: (rows, ``dimensions``).
     ///   - logProbabilities: log π of what was drawn, (rows).
+    func sample(
+        _ logits: Matrix, generator: inout NumPyGenerator, into actions: Matrix, logProbabilities: Vector<Float>)
+    /// The likeliest number of each dimension of each row, the first among equals.
+    func mode(_ logits: Matrix, into actions: Matrix)
+    /// log π(action) of each row, summed over the dimensions.
+    func logProbabilities(_ logits: Matrix, actions: Matrix, into result: Vector<Float>)
+    /// The entropy of each row, summed over the dimensions.
+    func entropies(_ logits: Matrix, into result: Vector<Float>)
+    /// The gradient by the logits of a loss whose derivatives by each row's log π(action) and, the same for all rows, by
+    /// its entropy are given.
+    func gradient(
+        _ logits: Matrix, actions: Matrix, byLogProbability: Vector<Float>, byEntropy: Float, into gradient: Matrix)
+    /// KL(old ‖ new) of each row, summed over the dimensions.
+    func divergences(from old: Matrix, to logits: Matrix, into result: Vector<Float>)
+    /// Adds `weight` times the gradient of each row's KL(old ‖ new) by the new logits: p_new − p_old.
+    func addDivergenceGradient(from old: Matrix, to logits: Matrix, weight: Float, into gradient: Matrix)
+}
+
+extension Categorical: LogitDistribution {
+    public var logits: Int { width }
+    public var dimensions: Int { choices.count }
+    public var choiceCounts: [Int]? { choices }
+
     public func sample(
         _ logits: Matrix, generator: inout NumPyGenerator, into actions: Matrix, logProbabilities: Vector<Float>
     ) {
@@ -33,7 +61,6 @@ extension Categorical {
         }
     }
 
-    /// The likeliest choice of each dimension of each row, the first among equals.
     public func mode(_ logits: Matrix, into actions: Matrix) {
         check(logits, actions)
         for row in 0..<logits.rows {
@@ -46,7 +73,6 @@ extension Categorical {
         }
     }
 
-    /// log π(action) of each row, summed over the dimensions.
     public func logProbabilities(_ logits: Matrix, actions: Matrix, into result: Vector<Float>) {
         check(logits, actions, result)
         for row in 0..<logits.rows {
@@ -55,14 +81,12 @@ extension Categorical {
         }
     }
 
-    /// −Σ p log p of each row, summed over the dimensions.
+    /// −Σ p log p.
     public func entropies(_ logits: Matrix, into result: Vector<Float>) {
         precondition(logits.columns == width && result.count >= logits.rows)
         for row in 0..<logits.rows { result[row] = entropy(logits.base + row * logits.stride) }
     }
 
-    /// The gradient by the logits of a loss whose derivatives by each row's log π(action) and, the same for all rows, by
-    /// its entropy are given.
     public func gradient(
         _ logits: Matrix, actions: Matrix, byLogProbability: Vector<Float>, byEntropy: Float, into gradient: Matrix
     ) {
@@ -76,11 +100,7 @@ extension Categorical {
         }
     }
 
-    /// KL(old ‖ new) of each row: Σ p_old (log p_old − log p_new), summed over the dimensions.
-    ///
-    /// - Parameters:
-    ///   - old: logits of the older self, (rows, ``width``).
-    ///   - logits: of this one.
+    /// Σ p_old (log p_old − log p_new).
     public func divergences(from old: Matrix, to logits: Matrix, into result: Vector<Float>) {
         precondition(old.columns == width && logits.columns == width && old.rows >= logits.rows)
         for row in 0..<logits.rows {
@@ -101,7 +121,6 @@ extension Categorical {
         }
     }
 
-    /// Adds `weight` times the gradient of each row's KL(old ‖ new) by the new logits: p_new − p_old.
     public func addDivergenceGradient(from old: Matrix, to logits: Matrix, weight: Float, into gradient: Matrix) {
         precondition(old.columns == width && logits.columns == width && gradient.columns == width)
         for row in 0..<logits.rows {
@@ -130,12 +149,16 @@ extension Categorical {
 
 /// Independent coins, one a dimension, from the logarithms of their odds: what Stable-Baselines3 draws MultiBinary
 /// actions from.
-public struct Bernoulli: Sendable {
+public struct Bernoulli: LogitDistribution {
     /// The number of coins.
     public let count: Int
 
     /// A distribution over so many coins.
     public init(count: Int) { self.count = count }
+
+    public var logits: Int { count }
+    public var dimensions: Int { count }
+    public var choiceCounts: [Int]? { nil }
 
     /// log p of the side that is up: −log(1 + e^−z) for heads, −log(1 + e^z) for tails.
     @inline(__always)
@@ -147,12 +170,6 @@ public struct Bernoulli: Sendable {
     @inline(__always)
     private static func probability(_ z: Float) -> Float { 1 / (1 + expf(-z)) }
 
-    /// Throws the coins of each row.
-    ///
-    /// - Parameters:
-    ///   - logits: (rows, ``count``).
-    ///   - actions: 0 or 1, (rows, ``count``).
-    ///   - logProbabilities: log π of what was drawn, (rows).
     public func sample(
         _ logits: Matrix, generator: inout NumPyGenerator, into actions: Matrix, logProbabilities: Vector<Float>
     ) {
@@ -164,14 +181,12 @@ public struct Bernoulli: Sendable {
         self.logProbabilities(logits, actions: actions, into: logProbabilities)
     }
 
-    /// The likelier side of each coin.
     public func mode(_ logits: Matrix, into actions: Matrix) {
         for row in 0..<logits.rows {
             for index in 0..<count { actions[row, index] = logits[row, index] > 0 ? 1 : 0 }
         }
     }
 
-    /// log π(action) of each row, summed over the coins.
     public func logProbabilities(_ logits: Matrix, actions: Matrix, into result: Vector<Float>) {
         for row in 0..<logits.rows {
             var sum: Float = 0
@@ -182,7 +197,6 @@ public struct Bernoulli: Sendable {
         }
     }
 
-    /// The entropy of each row, summed over the coins.
     public func entropies(_ logits: Matrix, into result: Vector<Float>) {
         for row in 0..<logits.rows {
             var sum: Float = 0
@@ -210,7 +224,6 @@ public struct Bernoulli: Sendable {
         }
     }
 
-    /// KL(old ‖ new) of each row, summed over the coins.
     public func divergences(from old: Matrix, to logits: Matrix, into result: Vector<Float>) {
         for row in 0..<logits.rows {
             var sum: Float = 0
@@ -225,7 +238,6 @@ public struct Bernoulli: Sendable {
         }
     }
 
-    /// Adds `weight` times the gradient of each row's KL(old ‖ new) by the new logits: p_new − p_old.
     public func addDivergenceGradient(from old: Matrix, to logits: Matrix, weight: Float, into gradient: Matrix) {
         for row in 0..<logits.rows {
             for index in 0..<count {
@@ -237,6 +249,11 @@ public struct Bernoulli: Sendable {
 }
 
 extension DiagonalGaussian {
+    /// Σ (½ + ½ log 2π + log σ).
+    public static func entropy(logDeviations: Vector<Float>) -> Float {
+        entropy(logDeviation: logDeviations.base, count: logDeviations.count)
+    }
+
     /// Draws an action for each row: mean + σ ε.
     ///
     /// - Parameters:

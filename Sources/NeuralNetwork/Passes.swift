@@ -60,9 +60,9 @@ extension MultiLayerPerceptron.Workspace {
 
     /// After `forward` of these rows: the last hidden layer's output, (rows, its outputs); the input itself where there
     /// is no hidden layer.
-    public func latents(of input: Matrix) -> Matrix {
+    public func latents(of input: Rows) -> Matrix {
         let layer = activations.count - 2
-        return layer < 0 ? input : matrix(activations[layer], layer, input.rows)
+        return layer < 0 ? input.floats : matrix(activations[layer], layer, input.count)
     }
 
     private func matrix(_ base: UnsafeMutablePointer<Float>, _ layer: Int, _ rows: Int) -> Matrix {
@@ -80,26 +80,29 @@ extension Network {
     @discardableResult
     public func forward(_ parameters: ParameterStore, _ input: Rows, _ workspace: Workspace) -> Matrix {
         check(input)
-        forward(parameters.values, UnsafeRawPointer(input.base), rows: input.count, workspace)
+        forward(parameters.values, UnsafeRawPointer(input.base), stride: input.stride, rows: input.count, workspace)
         return workspace.dense.outputs(rows: input.count)
     }
 
     /// Carries the gradient in the workspace back through the pass that `forward` made of the same rows, down to the
     /// parameters; none by the input is computed.
     ///
-    /// - Parameter gradient: where the gradient by the parameters goes, laid out as they are.
+    /// - Parameters:
+    ///   - gradient: where the gradient by the parameters goes, laid out as they are.
+    ///   - latentGradient: a gradient by the last hidden layer's output that is added to that from the network's own
+    ///     output, (rows, outputs of that layer); `nil`: none is.
     public func backward(
-        _ parameters: ParameterStore, _ input: Rows, _ workspace: Workspace, gradient: Vector<Float>
+        _ parameters: ParameterStore, _ input: Rows, _ workspace: Workspace, gradient: Vector<Float>,
+        latentGradient: Matrix? = nil
     ) {
         check(input)
         precondition(gradient.count == parameters.count, "a gradient of another layout")
         backward(
-            parameters.values, UnsafeRawPointer(input.base), rows: input.count, workspace, gradient: gradient.base)
+            parameters.values, UnsafeRawPointer(input.base), stride: input.stride, rows: input.count, workspace,
+            gradient: gradient.base, latentGradient: latentGradient.map { UnsafePointer($0.base) })
     }
 
     private func check(_ input: Rows) {
-        precondition(
-            input.format == self.input && (input.stride == input.format.rowBytes || input.count <= 1),
-            "rows of \(input.format) for a network of \(self.input)")
+        precondition(input.format == self.input, "rows of \(input.format) for a network of \(self.input)")
     }
 }

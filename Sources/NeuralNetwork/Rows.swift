@@ -102,14 +102,18 @@ public struct Rows: @unchecked Sendable {
 
     // MARK: Frames of a row
 
-    /// Moves a row's numbers towards its front, as a stack of frames does when its oldest leaves: the last `bytes` are
-    /// as they were.
+    /// Takes over a stretch of one of another's rows, which may be this one.
     ///
-    /// - Parameter other: the row before, which may be this one.
-    public func shiftRow(_ row: Int, from other: Rows, row otherRow: Int, byteCount bytes: Int) {
-        precondition(row < count && otherRow < other.count && bytes <= format.rowBytes)
-        (base + row * stride).copyMemory(
-            from: other.base + otherRow * other.stride + bytes, byteCount: format.rowBytes - bytes)
+    /// - Precondition: both rows have such a stretch.
+    public func copyStretch(
+        row: Int, at offset: Int, from other: Rows, row otherRow: Int, at otherOffset: Int, byteCount: Int
+    ) {
+        precondition(
+            row >= 0 && row < count && otherRow >= 0 && otherRow < other.count && offset >= 0 && otherOffset >= 0
+                && byteCount >= 0 && offset + byteCount <= format.rowBytes
+                && otherOffset + byteCount <= other.format.rowBytes)
+        (base + row * stride + offset).copyMemory(
+            from: other.base + otherRow * other.stride + otherOffset, byteCount: byteCount)
     }
 
     /// Sets all of a row but its last `bytes` to zeros.

@@ -23,7 +23,7 @@ public enum SquashedGaussian {
     ) -> Float {
         var sum: Float = 0
         for index in 0..<count {
-            let logDeviation = clamped(output[count + index])
+            let logDeviation = held(output[count + index])
             let u = output[index] + expf(logDeviation) * noise[index]
             let squashed = squash(u)
             action[index] = squashed.action
@@ -38,7 +38,7 @@ public enum SquashedGaussian {
     public static func logProbability(_ output: UnsafePointer<Float>, u: UnsafePointer<Float>, count: Int) -> Float {
         var sum: Float = 0
         for index in 0..<count {
-            let logDeviation = clamped(output[count + index])
+            let logDeviation = held(output[count + index])
             let z = (u[index] - output[index]) * expf(-logDeviation)
             sum -= 0.5 * z * z + logDeviation + DiagonalGaussian.halfLogTwoPi + squash(u[index]).logSlope
         }
@@ -79,10 +79,35 @@ public enum SquashedGaussian {
         return (u < 0 ? -action : action, 2 * (0.693_147_180_559_945_3 - size - log1pf(e)))
     }
 
+    /// The logarithm of a deviation, held within ``logDeviationRange``.
     @inlinable
     @inline(__always)
-    static func clamped(_ logDeviation: Float) -> Float {
+    public static func held(_ logDeviation: Float) -> Float {
         min(max(logDeviation, logDeviationRange.lowerBound), logDeviationRange.upperBound)
+    }
+}
+
+// MARK: Actions that were kept
+
+extension SquashedGaussian {
+    /// The largest size of an action that u is had back from: beyond, floats are too far apart to tell.
+    @usableFromInline static let largest: Float = 1 - 1e-6
+
+    /// u of an action, atanh(a): to within its own rounding up to |u| of about 7, and held there.
+    @inlinable
+    @inline(__always)
+    public static func unsquash(_ action: Float) -> Float { atanhf(min(max(action, -largest), largest)) }
+
+    /// log π(a) of one dimension.
+    ///
+    /// - Parameter rawLogDeviation: as the network gives it.
+    @inlinable
+    @inline(__always)
+    public static func logProbability(mean: Float, rawLogDeviation: Float, action: Float) -> Float {
+        let logDeviation = held(rawLogDeviation)
+        let u = unsquash(action)
+        let z = (u - mean) * expf(-logDeviation)
+        return -(0.5 * z * z + logDeviation + DiagonalGaussian.halfLogTwoPi + squash(u).logSlope)
     }
 }
 

@@ -131,6 +131,13 @@ extension StateDependentNoise {
         backward(rows: rows, workspace, into: gradient.base)
     }
 
+    /// As ``backward(rows:_:into:)``, added to what is there.
+    public func addBackward(rows: Int, _ workspace: Workspace, into gradient: Vector<Float>) {
+        let part = Vector<Float>(count: gradient.count)
+        backward(rows: rows, workspace, into: part)
+        gradient.add(part)
+    }
+
     /// Draws a map: E, (features · actions).
     public func drawMap(_ logDeviations: Vector<Float>, generator: inout NumPyGenerator, into map: Vector<Float>) {
         precondition(logDeviations.count == features * actions && map.count == features * actions)

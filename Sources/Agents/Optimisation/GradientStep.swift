@@ -3,13 +3,14 @@ import NeuralNetwork
 /// Where a gradient becomes a step, for parameters that are clipped together: the parts' gradients are summed in order,
 /// looked at (finite or not), scaled to a norm, and given to the optimiser.
 ///
-///     let step = GradientStep("the critics'", [critics], …)
+///     let step = GradientStep([("the critics'", critics)], …)
 ///     workers.run(pieces) { piece in … backward(…, gradient: step.gradient(piece: piece)) }
 ///     try step.apply(learningRate: rate)
 package final class GradientStep: @unchecked Sendable {
     // Sendable: pieces write to gradients of their own; the rest is done between forks, by chunks that do not overlap.
 
-    private let name: String
+    /// Whose gradients they are, for messages.
+    private let names: [String]
     package let stores: [ParameterStore]
     private let parts: Parts
     private let optimisers: [any Optimiser]
@@ -32,14 +33,15 @@ package final class GradientStep: @unchecked Sendable {
     private static let chunkSize = 1 << 15
 
     /// - Parameters:
-    ///   - name: whose gradient it is, for messages: `the critics'`.
+    ///   - stores: the parameters, and whose they are, for messages: `the critics'`.
     ///   - optimiser: makes an optimiser for so many parameters.
     ///   - maxNorm: the norm of the gradient by all stores together that is not exceeded; `nil`: any.
     package init(
-        _ name: String, _ stores: [ParameterStore], parts: Parts, maxNorm: Double? = nil, _ context: UpdateContext,
+        _ stores: [(name: String, parameters: ParameterStore)], parts: Parts, maxNorm: Double? = nil, _ context: UpdateContext,
         optimiser: (Int) -> any Optimiser
     ) {
-        self.name = name
+        names = stores.map(\.name)
+        let stores = stores.map(\.parameters)
         self.stores = stores
         self.parts = parts
         self.maxNorm = maxNorm
@@ -87,7 +89,8 @@ package final class GradientStep: @unchecked Sendable {
         // The square has to be finite as a float, too: optimisers keep it, and a parameter whose second moment is infinite
         // would never move again.
         guard squared.isFinite, Float(squared * Double(scale * scale)).isFinite else {
-            throw NotFinite("\(name) gradient")
+            let chunk = squares.indices.first { !Float(squares[$0]).isFinite } ?? 0
+            throw NotFinite("\(names[chunks[chunk].store]) gradient")
         }
         for optimiser in optimisers { optimiser.begin(learningRate: learningRate) }
         workers.run(chunks.count) { chunk in

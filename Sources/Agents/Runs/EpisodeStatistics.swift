@@ -5,8 +5,6 @@ public struct EpisodeStatistics: Sendable {
     private var returns: [Double] = []
     private var lengths: [Double] = []
     private var next = 0
-    /// Episodes ended so far.
-    public private(set) var episodes = 0
 
     private static let window = 100
 
@@ -15,7 +13,6 @@ public struct EpisodeStatistics: Sendable {
 
     /// Takes in an episode that ended.
     public mutating func add(return total: Double, length: Int64) {
-        episodes += 1
         if returns.count < EpisodeStatistics.window {
             returns.append(total)
             lengths.append(Double(length))
@@ -33,23 +30,12 @@ public struct EpisodeStatistics: Sendable {
 }
 
 extension EpisodeStatistics {
-    /// Writes the window.
-    func save(to writer: inout StateWriter) {
-        writer.write(array: returns)
-        writer.write(array: lengths)
-        writer.write(UInt64(next))
-        writer.write(UInt64(episodes))
-    }
-
-    /// Takes over what ``save(to:)`` wrote.
-    mutating func restore(from reader: inout StateReader) throws {
-        let returns = try reader.readArray(of: Double.self)
-        let lengths = try reader.readArray(of: Double.self)
-        let next = try reader.readCount()
-        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window, next <= returns.count else {
-            throw StateError("the episodes' statistics do not go together")
-        }
-        (self.returns, self.lengths, self.next) = (returns, lengths, next)
-        episodes = try reader.readCount()
+    /// Writes or reads the window.
+    mutating func code(_ state: inout StateCoder) throws {
+        try state(anyLength: &returns)
+        try state(anyLength: &lengths)
+        try state(&next)
+        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window, (0...returns.count).contains(next)
+        else { throw StateError("the episodes' statistics do not go together") }
     }
 }

@@ -1,4 +1,5 @@
 import GymCore
+import NeuralNetwork
 
 /// The random streams of a run, each from a seed of its own, so that drawing more from one changes no other.
 enum RandomStream: UInt32 {
@@ -40,8 +41,8 @@ enum RandomStream: UInt32 {
 
 extension NumPyGenerator {
     /// Writes 0, 1, …, count − 1 in random order.
-    package mutating func permutation(into indices: UnsafeMutablePointer<Int32>, count: Int) {
-        for position in 0..<count {
+    package mutating func permutation(into indices: Vector<Int32>) {
+        for position in indices.indices {
             // Fisher–Yates, inside out.
             let other = integer(in: 0...position)
             indices[position] = indices[other]

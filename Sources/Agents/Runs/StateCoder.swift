@@ -103,3 +103,25 @@ package struct StateCoder: ~Copyable {
         }
     }
 }
+
+/// A learner whose state is described once, for writing and reading.
+package protocol CodedLearner: Learner {
+    /// Writes or reads everything that the run needs to go on exactly, but for the environments' own state.
+    func code(_ state: inout StateCoder) throws
+}
+
+extension CodedLearner {
+    package func save(to writer: inout StateWriter) {
+        // Only reading fails.
+        StateCoder.write(to: &writer) { state in try! code(&state) }
+    }
+
+    package func restore(from reader: inout StateReader) throws {
+        try StateCoder.read(from: &reader) { state in try code(&state) }
+    }
+}
+
+extension StateReader {
+    /// Reads a count that was written as 64 bits.
+    mutating func readCount() throws -> Int { Int(clamping: try read(UInt64.self)) }
+}

@@ -6,6 +6,8 @@ package protocol OnPolicyMethod: AnyObject {
     var model: ActorCritic { get }
     /// Gradients applied so far.
     var updates: Int { get }
+    /// Whether a rollout is an episode of each environment, from its start to its end; else so many steps of each.
+    var wholeEpisodes: Bool { get }
 
     /// Learns from a rollout of each part, and says what there is to log.
     ///
@@ -13,6 +15,10 @@ package protocol OnPolicyMethod: AnyObject {
     func learn(from rollouts: [Rollout], progress: Progress, _ metrics: inout Metrics) throws
     /// Writes or reads everything that the method keeps.
     func code(_ state: inout StateCoder) throws
+}
+
+extension OnPolicyMethod {
+    package var wholeEpisodes: Bool { false }
 }
 
 /// The loop of every on-policy method: rollouts under a fixed policy, each learnt from and thrown away.
@@ -66,7 +72,9 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
             seed: options.seed)
         let share = batch.count / parts.count
         rollouts = (0..<parts.count).map { _ in
-            Rollout(steps: c.rolloutSteps, environments: share, format: format, actionSize: model.codec.size)
+            Rollout(
+                steps: method.wholeEpisodes ? nil : c.rolloutSteps, environments: share, format: format,
+                actionSize: model.codec.size)
         }
         acting = (0..<parts.count).map {
             Acting(
@@ -91,16 +99,19 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
 
     /// Fills the rollouts with steps of the current policy.
     private func collect() throws {
+        if method.wholeEpisodes { collector.startFreshEpisodes() }
         try collector.start()
         for rollout in rollouts { rollout.clear() }
         // An update's worth of acting is little: one after the other, unless networks are large.
         workers.expect(operations: 2 * Double(collector.count) * method.model.actor.network.multiplications)
-        for step in 0..<rollouts[0].steps {
+        var step = 0
+        while !rollouts.allSatisfy(\.isFull) {
             if step == 0 || (noiseInterval > 0 && step % noiseInterval == 0) { drawMaps() }
             act()
             try collector.send()
-            let step = try collector.receive()
-            for (part, rollout) in rollouts.enumerated() { rollout.add(step, rows(part)) }
+            let collected = try collector.receive()
+            for (part, rollout) in rollouts.enumerated() { try rollout.add(collected, rows(part)) }
+            step += 1
         }
         for (part, rollout) in rollouts.enumerated() { rollout.end(at: collector.observations[rows(part)]) }
     }

@@ -105,12 +105,12 @@ package func explainedVariance(_ rollouts: [Rollout]) -> Double? {
     func variance(_ value: (Rollout, Int) -> Float) -> Double {
         var (sum, squares, rows) = (0.0, 0.0, 0)
         for rollout in rollouts {
-            for row in 0..<rollout.rows {
-                let value = Double(value(rollout, row))
+            for index in rollout.used.indices {
+                let value = Double(value(rollout, Int(rollout.used[index])))
                 sum += value
                 squares += value * value
             }
-            rows += rollout.rows
+            rows += rollout.used.count
         }
         let mean = sum / Double(rows)
         return squares / Double(rows) - mean * mean

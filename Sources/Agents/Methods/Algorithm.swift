@@ -6,6 +6,7 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
     /// The registry, in the order of listings. Adding a method adds a line here.
     private static let methods: [any Method.Type] = [
         PPO.self,
+        A2C.self,
         DQN.self,
         TD3.self,
         SAC.self,

@@ -165,6 +165,7 @@ extension SettingValue where Self: RawRepresentable, RawValue == String {
 }
 
 extension Activation: SettingValue {}
+extension OptimiserKind: SettingValue {}
 
 /// Widths of the hidden layers, of what acts and of what values.
 public struct HiddenLayers: Sendable, Hashable, ExpressibleByArrayLiteral, SettingValue {

@@ -138,6 +138,7 @@ public struct Matrix: @unchecked Sendable {
     /// - Precondition: there are as many rows as indices, and each is the other matrix's.
     public func gather(_ indices: Vector<Int32>, of other: Matrix) {
         precondition(indices.count == rows && other.columns == columns)
+        if columns == 1 && isContiguous && other.isContiguous { return vector.gather(indices, of: other.vector) }
         for row in 0..<rows {
             let source = Int(indices.base[row])
             precondition(source >= 0 && source < other.rows, "row \(source) of a matrix of \(other.rows)")
@@ -156,5 +157,12 @@ extension Vector where Element == Float {
     /// Takes over some elements of another vector, in the order of `indices`.
     ///
     /// - Precondition: there are as many elements as indices, and each is the other vector's.
-    public func gather(_ indices: Vector<Int32>, of other: Vector) { column.gather(indices, of: other.column) }
+    public func gather(_ indices: Vector<Int32>, of other: Vector) {
+        precondition(indices.count == count)
+        for index in 0..<count {
+            let source = Int(indices.base[index])
+            precondition(source >= 0 && source < other.count, "element \(source) of a vector of \(other.count)")
+            base[index] = other.base[source]
+        }
+    }
 }

@@ -23,14 +23,18 @@ package final class GradientStep: @unchecked Sendable {
     private let partGradients: [[Vector<Float>]]
     /// Stretches of the parameters that one thread works on.
     private let chunks: [(store: Int, range: Range<Int>)]
+    /// Whether chunks are worth a thread each.
+    private let isDivided: Bool
     /// The squared norm of each chunk's gradient.
     private let squares: Vector<Double>
 
     /// The norm of the last gradient, before clipping.
     package private(set) var norm = 0.0
 
-    /// Floats of a chunk: enough that starting one costs nothing beside it, few enough to stay in a core's cache.
+    /// Floats of a chunk: few enough to stay in a core's cache.
     private static let chunkSize = 1 << 15
+    /// Floats below which dividing a step costs more than it gives.
+    static let worthwhile = 1 << 15
 
     /// - Parameters:
     ///   - stores: the parameters, and whose they are, for messages: `the critics'`.
@@ -52,7 +56,8 @@ package final class GradientStep: @unchecked Sendable {
             (0..<parts.pieces).map { $0 == 0 ? store.gradients : Vector(count: store.count) }
         }
         partGradients = pieces.map { pieces in (0..<parts.count).map { pieces[$0 * parts.slices] } }
-        // At least two: two threads are the least that are worth having.
+        isDivided = stores.reduce(0) { $0 + $1.count } >= GradientStep.worthwhile
+        // At least two of each: two threads are the least that are worth having.
         chunks = stores.indices.flatMap { index in
             let count = stores[index].count
             let chunks = max(2, (count + GradientStep.chunkSize - 1) / GradientStep.chunkSize)
@@ -68,7 +73,7 @@ package final class GradientStep: @unchecked Sendable {
     ///
     /// - Throws: ``NotFinite`` when the gradient is not finite; nothing is applied then.
     package func apply(learningRate: Double) throws {
-        workers.run(chunks.count) { chunk in
+        eachChunk { chunk in
             let (store, range) = chunks[chunk]
             for part in 0..<parts.count {
                 let sum = partGradients[store][part][range]
@@ -93,10 +98,15 @@ package final class GradientStep: @unchecked Sendable {
             throw NotFinite("\(names[chunks[chunk].store]) gradient")
         }
         for optimiser in optimisers { optimiser.begin(learningRate: learningRate) }
-        workers.run(chunks.count) { chunk in
+        eachChunk { chunk in
             let (store, range) = chunks[chunk]
             optimisers[store].apply(pieces[store][0], to: stores[store], range, scale: scale)
         }
+    }
+
+    private func eachChunk(_ work: (_ chunk: Int) -> Void) {
+        if isDivided { return workers.run(chunks.count, work) }
+        for chunk in chunks.indices { work(chunk) }
     }
 
     /// Sums the parts' gradients of a chunk into the first piece's memory, and takes the square of the sum.
@@ -145,9 +155,11 @@ package final class TargetNetworks: @unchecked Sendable {
 
     private let pairs: [(target: ParameterStore, source: ParameterStore)]
     private let workers: Workers
+    private let isDivided: Bool
 
     package init(_ pairs: [(target: ParameterStore, source: ParameterStore)], workers: Workers) {
         self.pairs = pairs
+        isDivided = pairs.reduce(0) { $0 + $1.target.count } >= GradientStep.worthwhile
         self.workers = workers
     }
 
@@ -155,6 +167,10 @@ package final class TargetNetworks: @unchecked Sendable {
     ///
     /// - Parameter rate: τ; 1 is a copy.
     package func follow(rate: Float) {
+        guard isDivided else {
+            for (target, source) in pairs { target.polyak(towards: source, rate: rate) }
+            return
+        }
         workers.run(2 * pairs.count) { piece in
             let (target, source) = pairs[piece / 2]
             target.polyak(towards: source, rate: rate, share(piece % 2, of: 2, count: target.count, multiple: 16))

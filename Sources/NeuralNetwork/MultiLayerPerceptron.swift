@@ -197,7 +197,8 @@ public struct MultiLayerPerceptron: Sendable {
         inputColumns: Range<Int>? = nil, latentGradient: UnsafePointer<Float>? = nil
     ) {
         backward(
-            parameters, .dense(input, stride: inputs), rows: rows, workspace, gradient: gradient, inputGradient: inputGradient,
+            parameters, .dense(input, stride: inputs), rows: rows, workspace, gradient: gradient,
+            inputGradient: inputGradient,
             inputColumns: inputColumns, latentGradient: latentGradient)
     }
 

@@ -33,7 +33,9 @@ extension MultiLayerPerceptron {
         precondition(input.columns == inputs, "rows of \(input.columns) numbers for a network of \(inputs) inputs")
         precondition(gradient.map { $0.count == parameters.count } ?? true, "a gradient of another layout")
         precondition(
-            inputGradient.map { $0.isContiguous && $0.rows >= input.rows && $0.columns == (inputColumns?.count ?? inputs) }
+            inputGradient.map {
+                $0.isContiguous && $0.rows >= input.rows && $0.columns == (inputColumns?.count ?? inputs)
+            }
                 ?? true, "a gradient by the input of another shape")
         backward(
             parameters.values, .dense(UnsafePointer(input.base), stride: input.stride), rows: input.rows, workspace,

@@ -28,6 +28,26 @@ package struct CollectedStep {
     package let normalisedLastObservations: Rows
     /// What follows the step: the next observation, or the next episode's first; as the environments gave it.
     package let following: Rows
+
+    package init(
+        observations: Rows, rawObservations: Rows, actions: Matrix, logProbabilities: Vector<Float>,
+        rewards: Vector<Float>, normalisedRewards: Vector<Float>, terminated: Vector<UInt8>,
+        truncated: Vector<UInt8>, ended: Vector<UInt8>, lastObservations: Rows, normalisedLastObservations: Rows,
+        following: Rows
+    ) {
+        self.observations = observations
+        self.rawObservations = rawObservations
+        self.actions = actions
+        self.logProbabilities = logProbabilities
+        self.rewards = rewards
+        self.normalisedRewards = normalisedRewards
+        self.terminated = terminated
+        self.truncated = truncated
+        self.ended = ended
+        self.lastObservations = lastObservations
+        self.normalisedLastObservations = normalisedLastObservations
+        self.following = following
+    }
 }
 
 /// Steps the environments of a run, and hands over what each step brought: one for on- and off-policy methods.

@@ -32,7 +32,8 @@ final class Exploration {
 
     /// Has `body` draw with each part's generator of actions, and with its generator of noise that lasts.
     func eachPart(
-        _ body: (_ part: Int, _ rows: Range<Int>, _ actions: inout NumPyGenerator, _ noise: inout NumPyGenerator) -> Void
+        _ body: (_ part: Int, _ rows: Range<Int>, _ actions: inout NumPyGenerator, _ noise: inout NumPyGenerator) ->
+            Void
     ) {
         for part in 0..<parts.count { body(part, rows(part), &actions[part], &noises[part]) }
     }

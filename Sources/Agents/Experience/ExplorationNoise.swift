@@ -59,7 +59,9 @@ public struct ExplorationNoise {
         guard kind != nil else { return }
         precondition(actions.rows * size == values.count && actions.columns == size)
         for row in 0..<actions.rows {
-            for index in 0..<size { actions[row, index] = min(max(actions[row, index] + values[row * size + index], -1), 1) }
+            for index in 0..<size {
+                actions[row, index] = min(max(actions[row, index] + values[row * size + index], -1), 1)
+            }
         }
     }
 

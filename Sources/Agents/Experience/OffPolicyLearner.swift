@@ -158,7 +158,7 @@ package final class OffPolicyLearner<Learning: OffPolicyMethod>: CodedLearner {
     private func train() throws {
         let count = rhythm.updates(environments: collector.count)
         let rate = learningRate.value(progressRemaining: progress.remaining)
-        workers.expect(operations: Double(count) * method.operations)
+        expectUpdates(count)
         do {
             for _ in 0..<count {
                 try method.update(learningRate: rate, progress: progress, normalisation: collector.normalisation)
@@ -167,6 +167,9 @@ package final class OffPolicyLearner<Learning: OffPolicyMethod>: CodedLearner {
             throw NotFiniteError(term: error.term, step: steps)
         }
     }
+
+    /// Says that so many updates follow each other: whether threads are worth waking for them.
+    package func expectUpdates(_ count: Int) { workers.expect(operations: Double(count) * method.operations) }
 
     // MARK: State
 

@@ -9,7 +9,7 @@ import NeuralNetwork
 /// environments gave them; normalisation, which changes as it learns, is applied when they are drawn.
 ///
 /// That an episode was cut off is no end of its task: the step then keeps the episode's own last observation, whose value
-/// counts.
+/// counts. Where the task ended, what followed counts nothing, and is not kept.
 package final class Replay {
     /// The most steps kept.
     package let capacity: Int

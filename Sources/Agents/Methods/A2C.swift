@@ -29,7 +29,8 @@ public enum A2C: Method {
 
         /// `advantage`
         public let advantage = Setting<Advantage>(
-            "advantage", .generalised, "how advantages are made; monte-carlo: from whole episodes, whatever n_steps says")
+            "advantage", .generalised,
+            "how advantages are made; monte-carlo: from whole episodes, whatever n_steps says")
         /// `advantage_steps`
         public let advantageSteps = Setting<Int>(
             "advantage_steps", 5, in: 1...1_000_000, "with advantage: n-step, the rewards before the critic's value")
@@ -190,7 +191,8 @@ public enum A2C: Method {
                 let (part, isActor) = (task / 2, task % 2 == 0)
                 let (piece, rows) = (pieces[part], rollouts[part].used.count)
                 isActor
-                    ? ascend(piece, rows, part, of: count, entropyWeight: entropy) : regress(piece, rows, part, of: count)
+                    ? ascend(piece, rows, part, of: count, entropyWeight: entropy)
+                    : regress(piece, rows, part, of: count)
             }
             let (policy, entropySum, value) = try sums()
             try NotFinite.check(policy, "the policy's loss")

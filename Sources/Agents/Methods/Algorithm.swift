@@ -33,7 +33,7 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
     public func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
 
     /// The method's hyperparameters.
-    public var schema: [Hyperparameter] { method.settings.hyperparameters }
+    public var schema: [Hyperparameter] { method.schema }
 
     /// A line about it.
     public var summary: String { method.summary }

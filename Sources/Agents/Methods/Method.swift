@@ -84,3 +84,8 @@ package struct RunningMean {
         return count == 0 ? nil : sum / Double(count)
     }
 }
+
+extension Method {
+    /// Its hyperparameters, as files and listings know them.
+    public static var schema: [Hyperparameter] { settings.hyperparameters }
+}

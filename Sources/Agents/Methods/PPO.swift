@@ -69,7 +69,8 @@ public enum PPO: Method {
         if c.batchSize < 2 && c.normalizesAdvantages {
             throw HyperparameterError(
                 key: "batch_size",
-                description: "batch_size is 1, and one advantage has no deviation to be normalised by; a larger one, or "
+                description:
+                    "batch_size is 1, and one advantage has no deviation to be normalised by; a larger one, or "
                     + "normalize_advantage=false would do")
         }
         let model = try ActorCritic(

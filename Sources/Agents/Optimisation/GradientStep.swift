@@ -41,7 +41,8 @@ package final class GradientStep: @unchecked Sendable {
     ///   - optimiser: makes an optimiser for so many parameters.
     ///   - maxNorm: the norm of the gradient by all stores together that is not exceeded; `nil`: any.
     package init(
-        _ stores: [(name: String, parameters: ParameterStore)], parts: Parts, maxNorm: Double? = nil, _ context: UpdateContext,
+        _ stores: [(name: String, parameters: ParameterStore)], parts: Parts, maxNorm: Double? = nil,
+        _ context: UpdateContext,
         optimiser: (Int) -> any Optimiser
     ) {
         names = stores.map(\.name)

@@ -65,13 +65,15 @@ public struct ActionCodec: Sendable {
         self.bounds = bounds
         scale = [Float](repeating: 1, count: bounds.count)
         middle = [Float](repeating: 0, count: bounds.count)
-        if size == 0 { throw UnsupportedSpaceError("actions from \(space) have no numbers: there is nothing to choose") }
+        if size == 0 {
+            throw UnsupportedSpaceError("actions from \(space) have no numbers: there is nothing to choose")
+        }
     }
 
     /// A codec whose real numbers are from −1 to 1, whatever the bounds of the space.
     ///
     /// - Throws: ``UnsupportedSpaceError`` for other spaces than a Box with bounds, naming what would work.
-    init(scaling space: Space, method: String) throws {
+    package init(scaling space: Space, method: String) throws {
         guard case .box = space else {
             let other = if case .discrete = space { "dqn or ppo learn with it" } else { "ppo learns with it" }
             throw UnsupportedSpaceError("\(method) needs actions from a Box, not \(space); \(other)")

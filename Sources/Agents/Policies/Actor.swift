@@ -85,7 +85,7 @@ package final class Actor: Sendable {
 /// A pass of an actor over some rows: what its network computes, and what its head keeps for the way back.
 package final class ActorPass: @unchecked Sendable {
     // Sendable: one thread works with it at a time.
-    let workspace: Network.Workspace
+    package let workspace: Network.Workspace
     let scratch: HeadScratch
     /// The rows of the pass.
     private(set) var input: Rows

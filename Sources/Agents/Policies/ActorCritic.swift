@@ -123,7 +123,8 @@ open class OnPolicySettings: NetworkSettings, @unchecked Sendable {
     public init(
         rolloutSteps: Int, lambda: Double, learningRate: Schedule, normalizesAdvantages: Bool, adamEpsilon: Double
     ) {
-        self.rolloutSteps = Setting("n_steps", rolloutSteps, in: 1...1_000_000, "steps of each environment in a rollout")
+        self.rolloutSteps = Setting(
+            "n_steps", rolloutSteps, in: 1...1_000_000, "steps of each environment in a rollout")
         self.lambda = Setting(
             "gae_lambda", lambda, in: 0...1,
             "advantages: 0 trusts the critic (one step), 1 the returns (Monte Carlo)")

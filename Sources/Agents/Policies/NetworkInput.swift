@@ -44,7 +44,8 @@ package struct NetworkInput: Sendable {
         if configuration.networkKind == .convolutional {
             throw HyperparameterError(
                 key: "policy",
-                description: "policy is CnnPolicy, and \(method)'s critics take an observation and an action as one row of "
+                description:
+                    "policy is CnnPolicy, and \(method)'s critics take an observation and an action as one row of "
                     + "numbers; ppo, a2c and dqn learn from pictures")
         }
         try self.init(configuration, observationSpace: space, needsFloats: true)

@@ -262,7 +262,9 @@ package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
             for index in 0..<actionSize {
                 let slopes = normals.divergenceSlopes(from: old, row: row, index: index)
                 let deviation = normals[row, index].deviation
-                if abs(means[row, index]) < StateDependentNoise.meanLimit { byMean[row, index] += weight * slopes.byMean }
+                if abs(means[row, index]) < StateDependentNoise.meanLimit {
+                    byMean[row, index] += weight * slopes.byMean
+                }
                 byVariance[row, index] = weight * slopes.byLogDeviation / (2 * deviation * deviation)
             }
         }

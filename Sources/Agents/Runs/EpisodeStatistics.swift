@@ -35,7 +35,8 @@ extension EpisodeStatistics {
         try state(anyLength: &returns)
         try state(anyLength: &lengths)
         try state(&next)
-        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window, (0...returns.count).contains(next)
+        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window,
+            (0...returns.count).contains(next)
         else { throw StateError("the episodes' statistics do not go together") }
     }
 }

@@ -15,7 +15,7 @@ package struct StateCoder: ~Copyable {
     package var isReading: Bool { reader != nil }
 
     /// Writes what `body` describes.
-    static func write(to writer: inout StateWriter, _ body: (inout StateCoder) throws -> Void) rethrows {
+    package static func write(to writer: inout StateWriter, _ body: (inout StateCoder) throws -> Void) rethrows {
         // Handed over and back, so that its bytes are never held twice.
         var coder = StateCoder(writer: writer, reader: nil)
         writer = StateWriter()
@@ -26,7 +26,7 @@ package struct StateCoder: ~Copyable {
     /// Reads what `body` describes.
     ///
     /// - Throws: ``StateError`` when it is of another shape.
-    static func read(from reader: inout StateReader, _ body: (inout StateCoder) throws -> Void) throws {
+    package static func read(from reader: inout StateReader, _ body: (inout StateCoder) throws -> Void) throws {
         var coder = StateCoder(writer: nil, reader: reader)
         defer { reader = coder.reader! }
         try body(&coder)

@@ -22,6 +22,8 @@ TABLE: tuple[tuple[str, int | None, float | None], ...] = (
     ("BipedalWalker-v3", 1600, 300.0),
     ("BipedalWalkerHardcore-v3", 2000, 300.0),
     ("CartPole-v1", 500, 475.0),
+    ("FrozenLake-v1", 100, 0.7),
+    ("FrozenLake8x8-v1", 200, 0.85),
     ("LunarLander-v3", 1000, 200.0),
     ("LunarLanderContinuous-v3", 1000, 200.0),
     ("MountainCar-v0", 200, -110.0),

@@ -35,5 +35,9 @@ public enum GymEnvironments {
     private static func registerToyText(in registry: inout EnvironmentRegistry) {
         registry.register(FrozenLake.spec) { try FrozenLake(options: $0) }
         registry.register(FrozenLake.largeSpec) { try FrozenLake(options: $0) }
+        registry.register(CliffWalking.spec) { CliffWalking(options: $0) }
+        registry.register(CliffWalking.slipperySpec) { CliffWalking(options: $0) }
+        registry.register(Taxi.spec) { Taxi(options: $0) }
+        registry.register(Blackjack.spec) { Blackjack(options: $0) }
     }
 }

@@ -142,7 +142,7 @@ private struct Numbers: Decodable, Equatable {
         }
     }
 
-    private static let recorded = ["frozenlake-v1"]
+    private static let recorded = ["frozenlake-v1", "cliffwalking-v1", "taxi-v4", "blackjack-v1"]
 
     // MARK: Many seeds and options, as digests
 
@@ -199,7 +199,7 @@ private struct Numbers: Decodable, Equatable {
         }
     }
 
-    private static let families = ["FrozenLake"]
+    private static let families = ["FrozenLake", "CliffWalking", "Taxi", "Blackjack"]
 
     private func digests(
         of environment: SingleEnvironment, seed: UInt64, policy: String, steps: Int, first: Int

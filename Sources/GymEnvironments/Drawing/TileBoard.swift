@@ -77,11 +77,11 @@ struct TileBoard {
             canvas.polyline(points.map(place), width: max(width * side, 1), color)
         }
 
-        /// A capital letter in the top left corner.
-        func letter(_ letter: Character, _ color: Color) {
+        /// A capital letter in the top left corner, that far from the edges.
+        func letter(_ letter: Character, inset: Double = 0.08, _ color: Color) {
             let cell = max(Int(side) / 16, 1)
-            canvas.draw(
-                letter, x: left + Int(0.08 * side), y: top + Int(0.08 * side), cellWidth: cell, cellHeight: cell, color)
+            let start = Int(inset * side)
+            canvas.draw(letter, x: left + start, y: top + start, cellWidth: cell, cellHeight: cell, color)
         }
 
         /// A flag on its pole, in the right half of the tile.

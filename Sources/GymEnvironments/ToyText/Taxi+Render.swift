@@ -44,10 +44,10 @@ extension Taxi: RenderableEnvironment {
             for (index, letter) in "RGYB".enumerated() {
                 let stop = tile(Taxi.stops[index])
                 stop.box(left: 0.04, top: 0.06, right: 0.96, bottom: 0.94, Taxi.stopColors[index])
+                if index == state.destination { drawDestination(stop) }
                 stop.letter(letter, inset: 0.2, .white)
             }
             drawWalls(tile)
-            drawDestination(tile(Taxi.stops[state.destination]))
             if state.passenger != Taxi.inTaxi { tile(Taxi.stops[state.passenger]).square.figure() }
             drawTaxi(on: tile(state.place).square)
         }

@@ -1,5 +1,3 @@
-import GymCore
-
 /// What a step brought, judged by its form.
 struct Step: Equatable {
     struct Fault: Equatable {

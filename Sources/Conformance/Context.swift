@@ -1,6 +1,4 @@
 import Glibc
-import GymCore
-
 /// What the suite knows of the server under test, and the way to it.
 package final class Context: @unchecked Sendable {
     /// Where the server listens.

@@ -1,7 +1,5 @@
 internal import CSystemCalls
 import Glibc
-import GymCore
-
 /// A batch whose steps go through shared memory, by the letter of S1 to S9.
 final class SharedBatch {
     let batch: Batch

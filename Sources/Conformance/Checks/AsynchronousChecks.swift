@@ -1,5 +1,3 @@
-import GymCore
-
 /// H5, M24, M25: environments of a batch that step by themselves.
 func addAsynchronousChecks(to list: inout CheckList) {
     let async = Requirement.capability("async.v1")

@@ -1,5 +1,3 @@
-import GymCore
-
 let knownCapabilities = ["shared-memory.v1", "async.v1", "state.v1", "render.v1", "spaces.v1"]
 
 /// V and C, and the requests about a connection: hello, ping, status, list, shutdown.

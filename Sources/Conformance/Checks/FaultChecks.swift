@@ -1,5 +1,3 @@
-import GymCore
-
 /// A9 to A11, M11: environments that fail.
 func addFaultChecks(to list: inout CheckList) {
     list.add("fault.step", .vector, ["A9", "A8"], needs: [.environment(fault)]) { context in

@@ -75,7 +75,7 @@ func addFramingChecks(to list: inout CheckList) {
         let client = try context.connect()
         for id in context.environments.prefix(1) {
             let batch = try client.make(id)
-            guard case .tensor(let layout)? = batch.actionSpace.leaves.first?.leaf, batch.actionSpace.isFixed,
+            guard let layout = batch.actionSpace.leaves.first?.layout, batch.actionSpace.isFixed,
                 batch.actionSpace.leaves.count == 1
             else { throw Skip(reason: "\(id)'s actions are not one tensor") }
             try batch.reset(seeds: [1])

@@ -1,5 +1,3 @@
-import GymCore
-
 let counter = "conformance/Counter-v0"
 let echo = "conformance/Echo-v0"
 let fault = "conformance/Fault-v0"

@@ -1,5 +1,3 @@
-import GymCore
-
 /// O: ordering and pipelining, with E2's promise that an error stands in its place.
 func addOrderChecks(to list: inout CheckList) {
     list.add("order.within-a-handle", .core, ["O1", "O2"], needs: [.environment(counter)]) { context in

@@ -1,5 +1,3 @@
-import GymCore
-
 /// M8, M26: pictures.
 func addRenderChecks(to list: inout CheckList) {
     let render = Requirement.capability("render.v1")

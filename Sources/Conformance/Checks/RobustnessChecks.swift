@@ -1,6 +1,4 @@
 import Glibc
-import GymCore
-
 /// F, E5, L, W and X, as far as a client can see: broken, hostile and greedy clients harm nobody but themselves.
 func addRobustnessChecks(to list: inout CheckList) {
     addBrokenFrameChecks(to: &list)
@@ -56,7 +54,7 @@ private func addBrokenFrameChecks(to list: inout CheckList) {
         try client.answer("ping", to: ping.number("id"))
     }
     list.add("robustness.noise", .robustness, ["E5"]) { context in
-        var random = NumPyGenerator(seed: 1)
+        var random = Random(seed: 1)
         for _ in 0..<40 {
             let client = try context.connectWithoutHello()
             let bytes = (0..<random.integer(in: 1..<200)).map { _ in UInt8(random.integer(in: 0..<256)) }
@@ -126,7 +124,7 @@ private func addBrokenMessageChecks(to list: inout CheckList) {
         try client.expectAlive("200,000 empty options")
     }
     list.add("robustness.mutated-requests", .robustness, ["E5", "O1"]) { context in
-        var random = NumPyGenerator(seed: 2)
+        var random = Random(seed: 2)
         let client = try context.connect()
         let batch = try client.make(context.environments[0], count: 2)
         try batch.reset(seeds: [1])

@@ -1,5 +1,3 @@
-import GymCore
-
 /// S: steps through shared memory.
 func addSharedMemoryChecks(to list: inout CheckList) {
     let shared = Requirement.capability("shared-memory.v1")

@@ -1,5 +1,3 @@
-import GymCore
-
 /// T, M30, M31: every space and dtype on the wire.
 func addSpaceChecks(to list: inout CheckList) {
     let dtypes = [

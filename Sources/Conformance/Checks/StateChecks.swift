@@ -1,5 +1,3 @@
-import GymCore
-
 /// M27 to M29: saving and restoring.
 func addStateChecks(to list: inout CheckList) {
     let state = Requirement.capability("state.v1")

@@ -1,5 +1,3 @@
-import GymCore
-
 /// H2, M19 to M23, A1 to A3: steps.
 func addStepChecks(to list: inout CheckList) {
     list.add("step.needs-reset", .core, ["H2", "E3"]) { context in
@@ -35,7 +33,7 @@ func addStepChecks(to list: inout CheckList) {
         try expectBadActions(context) { batch, good in
             guard let tensor = good[0].message("tensor") else { return [] }
             return (0...13).filter { $0 != tensor.integer("dtype") }.map { dtype in
-                let size = DType(rawValue: Int32(dtype))?.size ?? 1
+                let size = DType(rawValue: UInt64(dtype))?.size ?? 1
                 let elements = tensor.numbers("shape").reduce(1) { $0 * Int($1) }
                 var changed = tensor
                 changed.set("dtype", .integer(dtype))
@@ -52,7 +50,7 @@ func addStepChecks(to list: inout CheckList) {
             return shapes.map { other in
                 var changed = tensor
                 changed.set("shape", .integers(other))
-                let size = DType(rawValue: Int32(tensor.integer("dtype")))!.size
+                let size = DType(rawValue: tensor.number("dtype"))!.size
                 changed.set("data", .bytes([UInt8](repeating: 0, count: other.reduce(size, *))))
                 return ("shape \(other)", replacing(good, changed))
             }

@@ -11,6 +11,8 @@ struct Schema: Sendable {
         let isRepeated: Bool
         /// Names of the values of an enumeration.
         let names: [UInt64: String]
+        /// The minor versions that these came with.
+        let sinceOfValues: [UInt64: Int]
         /// The oneof that it is a case of.
         let oneof: String?
         /// The minor version that it came with.
@@ -25,7 +27,9 @@ struct Schema: Sendable {
     /// All messages by name.
     static let all = ProtoFile(String(decoding: PackageResources.gym_proto, as: UTF8.self)).schemas
 
-    /// The values of the error codes by name, with the minor version that each came with.
+    /// What a message has.
+    ///
+    /// - Precondition: gym.v1 has the message.
     static func named(_ name: String) -> Schema {
         guard let schema = all[name] else { preconditionFailure("gym.v1 has no message \(name)") }
         return schema
@@ -58,7 +62,7 @@ struct ProtoFile {
     init(_ source: String) {
         var reader = Reader(source)
         var messages: [(name: String, fields: [Declaration])] = []
-        var enumerations: [String: [UInt64: String]] = [:]
+        var enumerations: [String: [UInt64: (name: String, since: Int)]] = [:]
         while let word = reader.next() {
             switch word {
             case "syntax", "package": reader.skip(past: ";")
@@ -89,7 +93,9 @@ struct ProtoFile {
                     }
                 return Schema.Field(
                     name: declaration.name, number: declaration.number, kind: kind, isRepeated: declaration.isRepeated,
-                    names: enumerations[declaration.type] ?? [:], oneof: declaration.oneof, since: declaration.since)
+                    names: (enumerations[declaration.type] ?? [:]).mapValues(\.name),
+                    sinceOfValues: (enumerations[declaration.type] ?? [:]).mapValues(\.since),
+                    oneof: declaration.oneof, since: declaration.since)
             }
             schemas[name] = Schema(
                 name: name, byNumber: Dictionary(uniqueKeysWithValues: fields.map { ($0.number, $0) }),
@@ -122,14 +128,14 @@ struct ProtoFile {
         return fields
     }
 
-    private static func values(of reader: inout Reader) -> [UInt64: String] {
-        var values: [UInt64: String] = [:]
+    private static func values(of reader: inout Reader) -> [UInt64: (name: String, since: Int)] {
+        var values: [UInt64: (name: String, since: Int)] = [:]
         reader.expect("{")
         while let name = reader.next(), name != "}" {
             reader.expect("=")
             guard let number = UInt64(reader.expectName()) else { preconditionFailure("\(name) has no number") }
             reader.expect(";")
-            values[number] = name
+            values[number] = (name, reader.takeSince())
         }
         _ = reader.takeSince()
         return values

@@ -1,4 +1,5 @@
 import Glibc
+
 /// What the suite knows of the server under test, and the way to it.
 package final class Context: @unchecked Sendable {
     /// Where the server listens.

@@ -57,7 +57,7 @@ struct CommandTests {
         #expect(done.status == 1)
         #expect(
             done.output.hasPrefix(
-                "FAIL  Core make.unknown-environment (M5): the message for 'CartPole-v1x': expected the nearest id, "
+                "FAIL  Core make.unknown-environment (M5): the message for 'CartPole-v': expected the nearest id, "
                     + "CartPole-v1, got "), "\(done.output)")
         #expect(done.output.contains("\n          came Response { "))
         let counts = try JUnitCounts(contentsOf: xml)

@@ -40,6 +40,12 @@ final class Mutation {
     var socketMode: mode_t = 0o600
     /// Whether the client hears of the server's closing.
     var passesEnd = true
+    /// Whether descriptors that the client passes stay open.
+    var keepsDescriptors = false
+    /// Whether the client hears of notices.
+    var passesNotices = true
+    /// Whether the server hears a ping for each piece of a frame that comes.
+    var pingsForPieces = false
 }
 
 /// What a mutation can know of its connection.
@@ -202,7 +208,7 @@ private final class Relay: @unchecked Sendable {
         while true {
             var passed: Int32 = -1
             let count = gym_receive(client.descriptor, &chunk, chunk.count, 0, &passed)
-            if passed >= 0 { close(passed) }
+            if passed >= 0, !mutation.keepsDescriptors { close(passed) }
             guard count > 0 else { break }
             lock.withLock {
                 link.placeInRead = 0
@@ -228,6 +234,8 @@ private final class Relay: @unchecked Sendable {
             if isRaw {
                 try? server.send(buffer)
                 buffer = []
+            } else if !buffer.isEmpty, mutation.pingsForPieces {
+                try? server.send(Message("Request", [("id", secret), ("ping", [:])]))
             }
         }
         if let farewell = mutation.farewell { lock.withLock { try? client.send(farewell, kind: 2) } }
@@ -264,7 +272,7 @@ private final class Relay: @unchecked Sendable {
             var passed = server.takeDescriptor()
             defer { if passed >= 0 { Foundation.close(passed) } }
             guard frame.kind == 2, var message = try? Message("Response", decoding: frame.body) else {
-                lock.withLock { try? client.send(frame.bytes) }
+                lock.withLock { if frame.kind == 2 || mutation.passesNotices { try? client.send(frame.bytes) } }
                 continue
             }
             lock.withLock {

@@ -63,8 +63,8 @@ class Channel:
         self._pid = os.getpid()
         self._lost: str | None = None
         self._next_id = 1
-        # Of what was asked, by id: what is awaited, what has come, what nobody waits for any more. The steps of a handle
-        # have one id; what comes of steps in shared memory is kept under the negated handle, which no request has.
+        # Of what was asked, by id: what is awaited, what has come, what nobody waits for any more. The steps of a
+        # handle have one id; what comes of steps in shared memory is kept under the negated handle.
         self._awaited: set[int] = set()
         self._steps: set[int] = set()
         self._arrived: dict[int, messages.Response] = {}

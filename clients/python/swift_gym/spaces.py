@@ -200,10 +200,12 @@ def _sequence(message: messages.SequenceSpace, room: Room) -> spaces.Space[Any]:
 
 
 def _graph(message: messages.GraphSpace, room: Room) -> spaces.Space[Any]:
-    return spaces.Graph(
-        space_from_message(message.node_space, room),
-        space_from_message(message.edge_space, room) if message.HasField("edge_space") else None,
-    )
+    node = space_from_message(message.node_space, room)
+    edge = space_from_message(message.edge_space, room) if message.HasField("edge_space") else None
+    for part in (node, edge):
+        if part is not None and not isinstance(part, (spaces.Box, spaces.Discrete)):
+            raise WireError(f"nodes and edges of a graph are of boxes or discrete spaces, not of {part}")
+    return spaces.Graph(node, edge)
 
 
 def _one_of(message: messages.OneOfSpace, room: Room) -> spaces.Space[Any]:

@@ -1,4 +1,4 @@
-"""The client against servers that it should not trust (X6): nothing that they say brings it down or fills its memory."""
+"""The client against servers that it should not trust (X6): nothing that they say ends it or fills its memory."""
 
 from __future__ import annotations
 

@@ -90,10 +90,10 @@ struct SuiteTests {
         var suite = Conformance.Suite(path: proxy.path)
         suite.timeout = 0.1
         suite.environments = ["CartPole-v1"]
-        let start = Date()
         let report = try suite.run()
         #expect(!report.isPassed)
-        #expect(Date().timeIntervalSince(start) < 60)
+        // Waiting for each would take as many times a tenth of a second as there are checks, or more.
+        #expect(report.outcomes.count { $0.isNotTried } > report.outcomes.count * 9 / 10)
     }
 
     @Test("reports in JSON and XML hold every check")

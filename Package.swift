@@ -80,7 +80,7 @@ let package = Package(
             resources: [.embedInCode("Runs/Presets")]),
 
         // The conformance suite: given a socket, and nothing of the server's.
-        library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
+        library("Conformance", ["CSystemCalls"], resources: [.embedInCode("Wire/gym.proto")]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),

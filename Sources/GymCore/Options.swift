@@ -27,6 +27,10 @@ public enum OptionKind: Sendable, Hashable {
     case choice([String])
     /// A whole number, or a list `[low, high]` of two, both in the range.
     case integerOrRange(ClosedRange<Int>)
+    /// Any text of at most so many characters.
+    case text(maxLength: Int)
+    /// A list of so many values of one kind.
+    indirect case list(of: OptionKind, count: ClosedRange<Int>)
 
     /// What would be right, for messages and listings.
     public var description: String {
@@ -44,6 +48,11 @@ public enum OptionKind: Sendable, Hashable {
         case .choice(let texts): "one of " + texts.joined(separator: ", ")
         case .integerOrRange(let range):
             "a whole number from \(range.lowerBound) to \(range.upperBound), or a list [low, high] of two of them"
+        case .text(let maxLength): "a text of at most \(maxLength) characters"
+        case .list(let kind, let count):
+            "a list of \(count.lowerBound)"
+                + (count.lowerBound < count.upperBound ? " to \(count.upperBound)" : "")
+                + " values, each \(kind.description)"
         }
     }
 
@@ -59,6 +68,16 @@ public enum OptionKind: Sendable, Hashable {
         case (.real(let range), .real(let number)): range.contains(number) ? value : nil
         case (.real(let range), .integer(let number)): range.contains(Double(number)) ? .real(Double(number)) : nil
         case (.choice(let texts), .text(let text)): texts.contains(text) ? value : nil
+        case (.text(let maxLength), .text(let text)): text.count <= maxLength ? value : nil
+        case (.list(let kind, let count), .list(let values)):
+            if count.contains(values.count) {
+                // Nothing when one of the values is not of the kind.
+                values.lazy.map(kind.normalized).reduce(into: [] as [OptionValue]?) { all, value in
+                    if let value { all?.append(value) } else { all = nil }
+                }.map(OptionValue.list)
+            } else {
+                nil
+            }
         case (.integerOrRange(let range), .list(let values)):
             if values.count == 2, case .integer(let low) = values[0], case .integer(let high) = values[1],
                 low <= high, range.contains(low), range.contains(high)
@@ -155,12 +174,35 @@ public struct OptionValues: Sendable, Hashable {
         return value
     }
 
-    /// A declared option that is one of several texts.
+    /// A declared option that is a text, or one of several.
     public func text(_ name: String) -> String {
         guard case .text(let value) = values[name] else {
             preconditionFailure("option \(name) is not declared as a choice")
         }
         return value
+    }
+
+    /// A declared option that is a list of texts.
+    public func texts(_ name: String) -> [String] {
+        list(name).map {
+            guard case .text(let text) = $0 else { preconditionFailure("option \(name) is not declared as texts") }
+            return text
+        }
+    }
+
+    /// A declared option that is a list of numbers.
+    public func reals(_ name: String) -> [Double] {
+        list(name).map {
+            guard case .real(let number) = $0 else { preconditionFailure("option \(name) is not declared as reals") }
+            return number
+        }
+    }
+
+    private func list(_ name: String) -> [OptionValue] {
+        guard case .list(let values) = values[name] else {
+            preconditionFailure("option \(name) is not declared as a list")
+        }
+        return values
     }
 
     /// A declared option that is a whole number or a range of them.

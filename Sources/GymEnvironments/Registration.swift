@@ -8,6 +8,7 @@ public enum GymEnvironments {
         registerClassicControl(in: &registry)
         registerRigidBody(in: &registry)
         registerArcade(in: &registry)
+        registerToyText(in: &registry)
         return registry
     }
 
@@ -29,5 +30,14 @@ public enum GymEnvironments {
     private static func registerArcade(in registry: inout EnvironmentRegistry) {
         registry.register(Pong.spec) { Pong(options: $0) }
         registry.register(Pong.differenceSpec) { Pong(options: $0) }
+    }
+
+    private static func registerToyText(in registry: inout EnvironmentRegistry) {
+        registry.register(FrozenLake.spec) { try FrozenLake(options: $0) }
+        registry.register(FrozenLake.largeSpec) { try FrozenLake(options: $0) }
+        registry.register(CliffWalking.spec) { CliffWalking(options: $0) }
+        registry.register(CliffWalking.slipperySpec) { CliffWalking(options: $0) }
+        registry.register(Taxi.spec) { Taxi(options: $0) }
+        registry.register(Blackjack.spec) { Blackjack(options: $0) }
     }
 }

@@ -7,9 +7,8 @@ struct TrainingOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: "Steps between checkpoints. (default: a tenth of the run, at least 100000)")
     var checkpointEvery: Int?
 
-    @Option(
-        help: "auto, on or off: whether the learner works while environments step. Results do not depend on it.")
-    var overlap = OverlapChoice.auto
+    @Option(help: "on or off: whether the learner works while environments step. Results do not depend on it.")
+    var overlap = OverlapChoice.on
 
     @Option(
         parsing: .unconditional,
@@ -57,7 +56,6 @@ struct TrainingOptions: ParsableArguments {
 
 /// Whether the learner works while its environments step.
 enum OverlapChoice: String, ExpressibleByArgument, CaseIterable {
-    case auto
     case on
     case off
 }

@@ -74,6 +74,28 @@ import Testing
         #expect(try Array(drawn.dropFirst()) == Array(returns(2, true).dropLast()))
     }
 
+    /// Policies of distributions draw, by the episode's seed alone; those that have none act greedily.
+    @Test(arguments: [
+        (Algorithm.ppo, "CartPole-v1", true), (.ppo, "Pendulum-v1", true), (.sac, "Pendulum-v1", true),
+        (.td3, "Pendulum-v1", false), (.dqn, "CartPole-v1", false),
+    ])
+    func policiesDraw(algorithm: Algorithm, environment: String, draws: Bool) throws {
+        let batch = try LocalBatch(environment, count: 3)
+        let learner = try algorithm.learner(
+            on: batch, hyperparameters: algorithm.hyperparameters(environment: "none", settings: [("n_envs", "3")]),
+            seed: 1)
+        let policy = learner.policy
+        #expect(policy.drawsActions == draws)
+        let drawn = try evaluate(policy, on: batch, seed: 1, isStochastic: true)
+        #expect(try (drawn.returns == evaluate(policy, on: batch, seed: 1).returns) == !draws)
+        let alone = try (0..<3).map { index in
+            try evaluate(
+                policy, on: LocalBatch(environment, count: 1), seed: UInt64(1 + index), isStochastic: true
+            ).returns[0]
+        }
+        #expect(drawn.returns == alone)
+    }
+
     /// Next-step autoreset trains and evaluates without a sign of it, and with wrong numbers.
     @Test func otherBatchesAreRefused() throws {
         let batch = LocalBatch(

@@ -17,7 +17,7 @@ import Testing
         _ environment: String = "CartPole-v1", seed: UInt64 = 3, steps: Int = 4096, evaluateEvery: Int = 0
     ) throws -> RunConfiguration {
         try RunConfiguration(
-            .ppo, on: environment, seed: seed,
+            PPO.self, on: environment, seed: seed,
             settings: [
                 "n_timesteps": "\(steps)", "n_envs": "4", "n_steps": "64", "eval_freq": "\(evaluateEvery)",
                 "eval_episodes": "2",
@@ -50,6 +50,30 @@ import Testing
         #expect(try ProgressTable(of: run).curve("eval/mean_reward")?.map(\.x) == [1024, 2048, 3072, 4096])
         // The same without a folder, callbacks or evaluations.
         #expect(try Training(configuration(), on: LocalSource()).run().weightsSha256 == summary.weightsSha256)
+    }
+
+    /// A method's configuration with its types is the same as its keys.
+    @Test func configurationsHaveTypes() throws {
+        let method = SAC.Configuration(steps: 300, learningRate: 1e-3) {
+            $0.hiddenLayers = [16]
+            $0.learningStarts = 100
+        }
+        var typed = RunConfiguration(method, on: "Pendulum-v1", seed: 4)
+        typed.evaluationInterval = 0
+        let text = RunConfiguration(
+            algorithm: .sac, environment: "Pendulum-v1", seed: 4,
+            hyperparameters: try {
+                var h = Hyperparameters(Algorithm.sac.schema)
+                for (key, value) in [
+                    ("n_timesteps", "300"), ("learning_rate", "0.001"), ("net_arch", "[16]"),
+                    ("learning_starts", "100"), ("eval_freq", "0"),
+                ] { try h.set(key, value, source: "test") }
+                return h
+            }())
+        #expect(typed.algorithm == .sac && typed.evaluationEpisodes == 5)
+        #expect(typed.hyperparameters.resolved.map(\.value) == text.hyperparameters.resolved.map(\.value))
+        let hashes = try [typed, text].map { try Training($0, on: LocalSource()).run().weightsSha256 }
+        #expect(hashes[0] == hashes[1])
     }
 
     /// Stopped and gone on with, as many times as one likes, a run ends as one that was not.
@@ -134,13 +158,23 @@ import Testing
     }
 
     /// A run that starts with another's policy learns on from it, also when it is interrupted before its first checkpoint.
-    @Test func runsStartWithAnothersPolicy() throws {
-        let first = try Training(configuration(), on: LocalSource(), savingTo: .folder(path("first")))
+    @Test(arguments: [Algorithm.ppo, .dqn, .td3, .sac]) func runsStartWithAnothersPolicy(algorithm: Algorithm) throws {
+        let environment = algorithm == .ppo || algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1"
+        func configuration(seed: UInt64) throws -> RunConfiguration {
+            let settings = [
+                ("n_timesteps", "1000"), ("n_envs", "2"), ("n_steps", algorithm == .ppo ? "64" : "1"),
+                ("learning_starts", "100"), ("net_arch", "[8]"), ("eval_freq", "0"), ("normalize", "true"),
+                ("buffer_size", "2000"),
+            ].filter { Hyperparameters(algorithm.schema).has($0.0) }
+            return RunConfiguration(
+                algorithm: algorithm, environment: environment, seed: seed,
+                hyperparameters: try algorithm.hyperparameters(environment: "none", settings: settings))
+        }
+        let first = try Training(configuration(seed: 3), on: LocalSource(), savingTo: .folder(path("first")))
         let summary = try first.run()
         let tensors = try RunFolder(existing: path("first")).policyTensors()
         func second(_ destination: Training.Destination, policy: [NamedTensor]?) throws -> Training {
-            try Training(
-                configuration(seed: 9, steps: 256), on: LocalSource(), startingWith: policy, savingTo: destination)
+            try Training(configuration(seed: 9), on: LocalSource(), startingWith: policy, savingTo: destination)
         }
         let training = try second(.folder(path("second")), policy: tensors)
         #expect(sha256(Safetensors.encode(training.policy.tensors)) == summary.weightsSha256)
@@ -153,7 +187,12 @@ import Testing
         }
         #expect(try Training(resuming: InterruptedRun(path("second")), on: LocalSource()).run().weightsSha256 == hash)
         #expect(throws: PolicyError.self) {
-            try Training(configuration("Pendulum-v1"), on: LocalSource(), startingWith: tensors)
+            try Training(
+                RunConfiguration(
+                    algorithm: algorithm, environment: environment, seed: 0,
+                    hyperparameters: algorithm.hyperparameters(
+                        environment: environment, settings: [("net_arch", "[9]")])),
+                on: LocalSource(), startingWith: tensors)
         }
     }
 
@@ -162,7 +201,8 @@ import Testing
         let run = try RunFolder(creating: path("run"))
         let configuration = try configuration()
         let batch = try LocalBatch("CartPole-v1", count: 4)
-        let learner = try PPO(batch: batch, hyperparameters: configuration.hyperparameters, seed: 3)
+        let learner = try Algorithm.ppo.learner(
+            on: batch, hyperparameters: configuration.hyperparameters, seed: 3)
         func checkpoint() throws -> Checkpoint {
             Checkpoint(
                 configuration, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace,
@@ -189,7 +229,8 @@ import Testing
         try Data("in the way".utf8).write(to: URL(fileURLWithPath: path("run/checkpoints")))
         let configuration = try configuration()
         let batch = try LocalBatch("CartPole-v1", count: 4)
-        let learner = try PPO(batch: batch, hyperparameters: configuration.hyperparameters, seed: 3)
+        let learner = try Algorithm.ppo.learner(
+            on: batch, hyperparameters: configuration.hyperparameters, seed: 3)
         let writer = CheckpointWriter(CheckpointFolder(of: run))
         let checkpoint = Checkpoint(
             configuration, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, learner: learner,

@@ -81,6 +81,22 @@ import Testing
         #expect(none.status == 2 && none.errors.contains("is no run's folder"), "\(none.errors)")
     }
 
+    /// A seed gives its film, and another seed another.
+    @Test func filmsAreOfTheirSeeds() throws {
+        let agent = try Agent()
+        _ = try agent.train("ppo CartPole-v1 --steps 256 --quiet", run: "run")
+        func film(_ name: String, _ arguments: String...) throws -> Data {
+            let process = try Agent.program.run(
+                ["record", agent.path("run"), "--out", agent.path(name), "--max-steps", "5"] + arguments)
+            #expect(process.status == 0, "\(process.errors)")
+            return try Data(contentsOf: URL(fileURLWithPath: agent.path(name)))
+        }
+        let seven = try film("a.gif", "--seed", "7")
+        #expect(try film("b.gif", "--seed", "7") == seven)
+        #expect(try film("c.gif", "--seed", "8") != seven)
+        #expect(try film("d.gif") != seven)
+    }
+
     @Test func threadsChangeNothing() throws {
         let agent = try Agent()
         let settings = "td3 Pendulum-v1 --steps 700 --set learning_starts=300 --set net_arch=[16] --quiet --threads "

@@ -8,9 +8,11 @@ import Testing
     /// A counter that nobody waits for.
     private static let endless = ["conformance/Counter-v0", "--option", "limit=2000000000"]
 
-    private func train(_ server: ServerProcess, _ arguments: [String], run: String) throws -> RunningProcess {
+    private func train(
+        _ server: ServerProcess, _ arguments: [String], steps: Int = 256, run: String
+    ) throws -> RunningProcess {
         try Agent.program.start(
-            ["train", "ppo"] + arguments + ["--steps", "256", "--envs", "1", "--set", "n_steps=256"]
+            ["train", "ppo"] + arguments + ["--steps", "\(steps)", "--envs", "1", "--set", "n_steps=256"]
                 + ["--server", "unix:\(server.path)", "--run", run])
     }
 
@@ -25,9 +27,21 @@ import Testing
         running.signal(signal)
         let process = try running.finish()
         #expect(process.status == 0, "\(process.errors)")
-        #expect(process.errors.contains("the last evaluation was cut short: 20 of its episodes had not ended"))
+        #expect(process.errors.contains("the last evaluation was cut short: 20 of 20 episodes had not ended"))
         let summary = try #require(agent.summary(of: "run"))
         #expect(summary.steps == 256 && agent.text("run/summary.json").contains("\"final_episodes_cut\" : 20"))
+    }
+
+    /// A signal during the training ends it, and the last episodes get a moment.
+    @Test func oneSignalEndsTraining() throws {
+        let agent = try Agent()
+        let server = try ServerProcess(arguments: ["--conformance"])
+        let running = try train(server, EvaluationTests.endless, steps: 1_000_000_000, run: agent.path("run"))
+        #expect(eventually { agent.text("run/progress.csv").count > 1000 })
+        running.signal(SIGTERM)
+        let process = try running.finish()
+        #expect(process.status == 0 && process.errors.contains("20 of 20 episodes had not ended"), "\(process.errors)")
+        #expect(try #require(agent.summary(of: "run")).steps < 1_000_000_000)
     }
 
     /// Without a signal they are cut after the most steps, and it is said.
@@ -70,6 +84,19 @@ import Testing
             "\(report.output), not \(mean)")
         let other = try Agent.program.run(["evaluate", agent.path("run"), "--json", "--seed", "0"])
         #expect(other.output != report.output)
+    }
+
+    @Test func actionsAreDrawnOrGreedy() throws {
+        let agent = try Agent()
+        _ = try agent.train("ppo CartPole-v1 --steps 2000 --quiet", run: "run")
+        func evaluation(_ arguments: String...) throws -> String {
+            let process = try Agent.program.run(["evaluate", agent.path("run"), "--json", "--each"] + arguments)
+            #expect(process.status == 0, "\(process.errors)")
+            return process.output
+        }
+        let drawn = try evaluation("--stochastic")
+        #expect(try drawn == evaluation("--stochastic"))
+        #expect(try drawn != evaluation())
     }
 
     @Test func policiesWithoutADistributionAreNotDrawnFrom() throws {

@@ -7,10 +7,10 @@ import Testing
     private static let command = "ppo CartPole-v1 --steps 40000 --seed 11 --checkpoint-every 2000 --quiet"
     /// Short runs of every algorithm, the replay buffers of which have gone round.
     private static let commands =
-        [command]
+        [command, "a2c CartPole-v1 --steps 40000 --seed 11 --set parts=4 --checkpoint-every 2000 --quiet"]
         + [
             "dqn CartPole-v1 --set prioritized_replay=true --set n_steps=3 --set train_freq=8 --set gradient_steps=4",
-            "td3 Pendulum-v1 --set noise_type=ornstein-uhlenbeck --set train_freq=4 --envs 2",
+            "td3 Pendulum-v1 --set noise_type=ornstein-uhlenbeck --set train_freq=4 --envs 4 --set parts=4",
             "sac Pendulum-v1 --set use_sde=true --set train_freq=8 --set gradient_steps=2",
         ].map {
             $0 + " --steps 12000 --seed 11 --checkpoint-every 1000 --quiet --set buffer_size=5000"

@@ -106,27 +106,38 @@ import Testing
         }
     }
 
+    /// Environments in which nothing is left to chance, so that only a saved state shows the generator.
+    static let deterministicIDs: Set = ["CliffWalking-v1"]
+
     /// An unseeded reset goes on with the generator: neither the first episode again nor an arbitrary one. Some start
     /// every episode alike and draw later, so that the same actions are played for a while.
     @Test(arguments: ids) func anUnseededResetGoesOn(id: String) throws {
-        func episode(_ rollout: inout Rollout) -> [[Snapshot]] {
+        struct Episode: Equatable {
+            var snapshots: [[Snapshot]]
+            var start: [UInt8]
+        }
+        func episode(_ rollout: inout Rollout) throws -> Episode {
             rollout.sampler = SpaceSampler(rollout.batch.actionSpace, seed: 3)
-            return [rollout.snapshot]
-                + (0..<60).map { _ in
-                    _ = rollout.step()
-                    return rollout.snapshot
-                }
+            var episode = Episode(snapshots: [rollout.snapshot], start: try rollout.batch.saveState(row: 0))
+            for _ in 0..<60 {
+                _ = rollout.step()
+                episode.snapshots.append(rollout.snapshot)
+            }
+            return episode
         }
         let episodes = try (0..<2).map { _ in
             var rollout = try Rollout(id)
             _ = try rollout.reset(seed: 123)
-            let first = episode(&rollout)
+            let first = try episode(&rollout)
             let report = try rollout.reset(seed: nil)
             #expect(report.effectiveSeeds == [123, 124, 125])
-            return [first, episode(&rollout)]
+            return [first, try episode(&rollout)]
         }
         let goesOnAlike = episodes[0] == episodes[1]
-        let isAlwaysTheSame = episodes[0][0] == episodes[0][1]
+        let isAlwaysTheSame =
+            ConformanceTests.deterministicIDs.contains(id)
+            ? episodes[0][0].start == episodes[0][1].start
+            : episodes[0][0].snapshots == episodes[0][1].snapshots
         #expect(goesOnAlike && !isAlwaysTheSame)
     }
 

@@ -71,10 +71,11 @@ public struct GoldenEpisode<World: Decodable & Sendable>: Decodable, Sendable {
 }
 
 /// An option as JSON writes it.
-private struct GoldenOption: Decodable {
-    let value: OptionValue
+public struct GoldenOption: Decodable, Sendable {
+    /// The option's value.
+    public let value: OptionValue
 
-    init(from decoder: any Decoder) throws {
+    public init(from decoder: any Decoder) throws {
         let field = try decoder.singleValueContainer()
         if let value = try? field.decode(Bool.self) {
             self.value = .bool(value)

@@ -30,21 +30,13 @@ public struct EpisodeStatistics: Sendable {
 }
 
 extension EpisodeStatistics {
-    /// Writes the window.
-    func save(to writer: inout StateWriter) {
-        writer.write(array: returns)
-        writer.write(array: lengths)
-        writer.write(UInt64(next))
-    }
-
-    /// Takes over what ``save(to:)`` wrote.
-    mutating func restore(from reader: inout StateReader) throws {
-        let returns = try reader.readArray(of: Double.self)
-        let lengths = try reader.readArray(of: Double.self)
-        let next = try reader.readCount()
-        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window, next <= returns.count else {
-            throw StateError("the episodes' statistics do not go together")
-        }
-        (self.returns, self.lengths, self.next) = (returns, lengths, next)
+    /// Writes or reads the window.
+    mutating func code(_ state: inout StateCoder) throws {
+        try state(anyLength: &returns)
+        try state(anyLength: &lengths)
+        try state(&next)
+        guard returns.count == lengths.count, returns.count <= EpisodeStatistics.window,
+            (0...returns.count).contains(next)
+        else { throw StateError("the episodes' statistics do not go together") }
     }
 }

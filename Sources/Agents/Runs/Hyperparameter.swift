@@ -266,7 +266,7 @@ public struct Hyperparameters: Sendable {
 
     /// All defaults.
     public init(_ schema: [Hyperparameter]) {
-        let schema = schema + Hyperparameters.common
+        let schema = schema + Hyperparameters.common.filter { common in !schema.contains { $0.key == common.key } }
         self.schema = schema
         values = Dictionary(uniqueKeysWithValues: schema.map { ($0.key, $0.defaultValue) })
     }

@@ -36,8 +36,3 @@ public protocol Learner: AnyObject {
     /// learnt stays.
     func startFreshEpisodes()
 }
-
-extension Learner {
-    /// Loads them into ``policy``.
-    public func start(from tensors: [NamedTensor]) throws { try policy.load(tensors) }
-}

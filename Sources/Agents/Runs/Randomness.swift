@@ -1,4 +1,5 @@
 import GymCore
+import NeuralNetwork
 
 /// The random streams of a run, each from a seed of its own, so that drawing more from one changes no other.
 enum RandomStream: UInt32 {
@@ -38,15 +39,18 @@ enum RandomStream: UInt32 {
     }
 
     /// A part of the stream, for work that is divided.
-    func generator(seed: UInt64, part: Int) -> NumPyGenerator {
-        NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue, UInt32(part)]))
+    func generator(seed: UInt64, part: Int) -> NumPyGenerator { generator(seed: seed, path: [UInt32(part)]) }
+
+    /// A stream within the stream.
+    func generator(seed: UInt64, path: [UInt32]) -> NumPyGenerator {
+        NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue] + path))
     }
 }
 
 extension NumPyGenerator {
     /// Writes 0, 1, …, count − 1 in random order.
-    package mutating func permutation(into indices: UnsafeMutablePointer<Int32>, count: Int) {
-        for position in 0..<count {
+    package mutating func permutation(into indices: Vector<Int32>) {
+        for position in indices.indices {
             // Fisher–Yates, inside out.
             let other = integer(in: 0...position)
             indices[position] = indices[other]

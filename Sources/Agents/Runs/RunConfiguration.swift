@@ -9,7 +9,7 @@ public struct RunConfiguration: Sendable {
     /// The seed that everything random comes from.
     public let seed: UInt64
     /// Every hyperparameter as resolved.
-    public private(set) var hyperparameters: Hyperparameters
+    public var hyperparameters: Hyperparameters
     /// The SHA-256 of the policy that the run starts with; `nil`: a fresh one.
     public var initialWeightsSha256: String?
 
@@ -30,13 +30,39 @@ extension RunConfiguration {
     ///   - settings: hyperparameters by their keys, as text.
     /// - Throws: ``PresetError`` or ``HyperparameterError``.
     public init(
-        _ algorithm: Algorithm, on environment: String, seed: UInt64 = 0, preset: String? = nil,
+        _ method: any Method.Type, on environment: String, seed: UInt64 = 0, preset: String? = nil,
         settings: KeyValuePairs<String, String> = [:]
     ) throws {
+        let algorithm = Algorithm(method)
         self.init(
             algorithm: algorithm, environment: environment, seed: seed,
             hyperparameters: try algorithm.hyperparameters(
                 environment: environment, preset: preset, settings: settings.map { ($0.key, $0.value) }))
+    }
+
+    /// A run of a method by its configuration: `RunConfiguration(SAC.Configuration(learningRate: 3e-4), on: "Pendulum-v1")`.
+    ///
+    /// - Precondition: the method is one of the registry's.
+    public init<Declared: DeclaredSettings>(
+        _ method: MethodConfiguration<Declared>, on environment: String, seed: UInt64 = 0
+    ) {
+        guard let algorithm = Algorithm(declaring: Declared.declared) else {
+            preconditionFailure("\(Declared.self) are the settings of no method in the registry")
+        }
+        self.init(
+            algorithm: algorithm, environment: environment, seed: seed, hyperparameters: method.hyperparameters)
+    }
+
+    /// Steps after which greedy episodes are played: `eval_freq`; 0: never.
+    public var evaluationInterval: Int {
+        get { hyperparameters.integer("eval_freq") }
+        set { hyperparameters["eval_freq"] = .integer(newValue) }
+    }
+
+    /// Greedy episodes of such an evaluation: `eval_episodes`.
+    public var evaluationEpisodes: Int {
+        get { hyperparameters.integer("eval_episodes") }
+        set { hyperparameters["eval_episodes"] = .integer(newValue) }
     }
 
     /// The same run with another number of steps.
@@ -55,8 +81,8 @@ extension RunConfiguration {
     func learner(on batch: any EnvironmentBatch, _ execution: Execution) throws -> any Learner {
         try batch.require(count: hyperparameters.integer("n_envs"))
         return try algorithm.learner(
-            on: batch, hyperparameters: hyperparameters, seed: seed, threads: execution.threads,
-            overlaps: execution.overlaps)
+            on: batch, hyperparameters: hyperparameters, seed: seed, overlaps: execution.overlaps,
+            threads: execution.threads)
     }
 
     /// A policy of the shape that the run learns, for weights to be loaded into.

@@ -6,7 +6,7 @@ import RunFiles
 ///
 /// ```swift
 /// let server = try Connection(path: "/tmp/gym.sock")
-/// let configuration = try RunConfiguration(.ppo, on: "CartPole-v1", seed: 1)
+/// let configuration = try RunConfiguration(PPO.self, on: "CartPole-v1", seed: 1)
 /// let training = try Training(configuration, on: RemoteEnvironments(server), savingTo: .folder("runs/mine"))
 /// training.onMetrics = { metrics, step in print(step, metrics["rollout/ep_rew_mean"] ?? 0) }
 /// training.returnToReach = 475
@@ -53,6 +53,7 @@ public final class Training {
     private var bestReturn: Double?
     private var latestCheckpoint: (steps: Int, path: String)?
     private var isEnding = false
+    private var hasToldOfCuts = false
     /// Why an evaluation may not have been as it should be; said when there is somebody to hear it.
     private var notices: [String] = []
 
@@ -229,9 +230,9 @@ public final class Training {
             if let returnToReach, let reached = reached(metrics, evaluation), reached >= returnToReach { stop() }
         }
         let seconds = elapsed
-        for sink in sinks { sink.finish() }
         try save()
         try checkpoints?.wait()
+        for sink in sinks { sink.finish() }
         return try finish(seconds: seconds)
     }
 
@@ -276,7 +277,7 @@ public final class Training {
 
     /// What counts towards ``returnToReach``.
     private func reached(_ metrics: Metrics, _ evaluation: Evaluation?) -> Double? {
-        configuration.hyperparameters.integer("eval_freq") > 0
+        configuration.evaluationInterval > 0
             ? evaluation?.meanReturn : metrics["rollout/ep_rew_mean"]
     }
 
@@ -284,16 +285,17 @@ public final class Training {
 
     /// Greedy episodes when as many steps have passed as `eval_freq` says; the best policy is kept in `best/`.
     private func evaluateIfDue(since before: Int) throws -> Evaluation? {
-        let interval = configuration.hyperparameters.integer("eval_freq")
+        let interval = configuration.evaluationInterval
         guard interval > 0, before / interval != learner.steps / interval else { return nil }
         let start = ContinuousClock.now
         defer { evaluationSeconds += seconds(.now - start) }
         let evaluation = try evaluator.play(
-            learner.policy, episodes: configuration.hyperparameters.integer("eval_episodes"),
+            learner.policy, episodes: configuration.evaluationEpisodes,
             seed: RandomStream.evaluationSeed(seed: configuration.seed, steps: learner.steps),
             mostSteps: mostEvaluationSteps, shouldStop: shouldStop)
         // The wish to end is not kept waiting by long episodes; the log line then goes without.
         if evaluation.wasStopped { return nil }
+        if !hasToldOfCuts { tellOfCuts(in: evaluation) }
         let isBest = evaluation.meanReturn > bestReturn ?? -.infinity
         if isBest {
             bestReturn = evaluation.meanReturn
@@ -316,20 +318,23 @@ public final class Training {
         ) {
             wasStopped ? seconds(.now - start) > Training.patience : shouldStop()
         }
-        if evaluation.cutEpisodes > 0 {
-            onNotice(
-                evaluation.wasStopped
-                    ? "the last evaluation was cut short: \(evaluation.cutEpisodes) of its episodes had not ended, and "
-                        + "count as far as they got"
-                    : "\(evaluation.cutEpisodes) of \(evaluation.returns.count) episodes had not ended after "
-                        + "\(mostEvaluationSteps) steps, and count as far as they got")
-        }
+        tellOfCuts(in: evaluation)
         let summary = RunSummary(
             algorithm: configuration.algorithm.rawValue, environment: configuration.environment,
             seed: configuration.seed, steps: learner.steps, wallSeconds: trainingSeconds, updates: learner.updates,
             finalMeanReturn: evaluation.meanReturn, finalEpisodesCut: evaluation.cutEpisodes, weightsSha256: hash)
         try folder?.write(summary)
         return summary
+    }
+
+    private func tellOfCuts(in evaluation: Evaluation) {
+        guard evaluation.cutEpisodes > 0 else { return }
+        hasToldOfCuts = true
+        let which = "\(evaluation.cutEpisodes) of \(evaluation.returns.count) episodes had not ended"
+        onNotice(
+            evaluation.wasStopped
+                ? "the last evaluation was cut short: \(which), and count as far as they got"
+                : "\(which) after \(mostEvaluationSteps) steps, and count as far as they got")
     }
 
     /// Gives the environments back.

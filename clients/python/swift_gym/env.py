@@ -14,16 +14,38 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
 from swift_gym.batch import RemoteBatch, invalid_action, mark_ended, split_state
-from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.channel import Channel
 from swift_gym.errors import EnvironmentFault
 from swift_gym.info import single_info
 from swift_gym.spaces import LeafLayout, row_of
+from swift_gym.specs import EnvironmentSpec
+from swift_gym.tensors import truths
 
 __all__ = ["Env"]
 
-# Rewards are Python's floats, as in most of Gymnasium's environments. In these they are NumPy's, and code that compares
-# environments (check_environments_match) compares types, too.
-_WITH_NUMPY_REWARDS = frozenset({"Pendulum-v1"})
+# Rewards are Python's floats, as in most of Gymnasium's environments. In these they are other numbers, and code that
+# compares environments (check_environments_match) compares types, too.
+_REWARD_TYPES: dict[str, Callable[[float], Any]] = {
+    "Pendulum-v1": np.float64,
+    "LunarLander-v3": np.float64,
+    "LunarLanderContinuous-v3": np.float64,
+    "BipedalWalker-v3": np.float32,
+    "BipedalWalkerHardcore-v3": np.float32,
+}
+# Toy text has Python's integers: as observations, and, but for Blackjack, as rewards that are whole.
+_WITH_INTEGERS = frozenset(
+    {
+        "Blackjack-v1",
+        "CliffWalking-v1",
+        "CliffWalkingSlippery-v1",
+        "FrozenLake-v1",
+        "FrozenLake8x8-v1",
+        "Taxi-v4",
+    }
+)
+_WITH_INTEGER_REWARDS = _WITH_INTEGERS - {"Blackjack-v1"}
+# The probability that a reset tells is the integer 1 in these.
+_WITH_INTEGER_CERTAINTY = _WITH_INTEGER_REWARDS - {"Taxi-v4"}
 
 
 class Env(gymnasium.Env[Any, Any]):
@@ -55,13 +77,14 @@ class Env(gymnasium.Env[Any, Any]):
 
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 50}
+    # What some environment has: before one is made, gymnasium.make warns of other modes.
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 50}
 
     def __init__(
         self,
         environment: str,
         *,
-        server: str | Connection | None = None,
+        server: str | Channel | None = None,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         transport: str = "auto",
@@ -100,7 +123,8 @@ class Env(gymnasium.Env[Any, Any]):
         self.observation_space = batch.observation_space
         self.action_space = batch.action_space
         self._want_info = want_info
-        self._has_numpy_reward = batch.spec.id in _WITH_NUMPY_REWARDS
+        self._reward_type = _REWARD_TYPES.get(batch.spec.id)
+        self._has_integer_rewards = batch.spec.id in _WITH_INTEGER_REWARDS
         self._has_ended = False
         self._write_action = _action_writer(batch)
         self._read_observation = _observation_reader(batch)
@@ -138,7 +162,13 @@ class Env(gymnasium.Env[Any, Any]):
             # The server drew a seed; here it becomes known, and a generator like the server's exists.
             self._np_random, self._np_random_seed = seeding.np_random(message.effective_seeds[0])
         with self._batch.connection.understanding():
-            return _first_row(self._batch, result.observation), single_info(message.info)
+            info = self._reset_info(single_info(message.info))
+            return self._read_observation(result.observation), info
+
+    def _reset_info(self, info: dict[str, Any]) -> dict[str, Any]:
+        if self._batch.spec.id in _WITH_INTEGER_CERTAINTY and info.get("prob") == 1:
+            info["prob"] = 1
+        return info
 
     def _reset_by_step(self) -> tuple[Any, dict[str, Any]]:
         """Has the server restart the ended episode, which a step does: its action is not looked at."""
@@ -150,7 +180,7 @@ class Env(gymnasium.Env[Any, Any]):
             if result.message.faults:
                 raise EnvironmentFault(result.message.faults[0].message)
             with self._batch.connection.understanding():
-                info = single_info(result.message.info)
+                info = self._reset_info(single_info(result.message.info))
         self._has_ended = False
         return self._read_observation(result.observation), info
 
@@ -181,8 +211,18 @@ class Env(gymnasium.Env[Any, Any]):
                 info = single_info(result.message.info)
         terminated, truncated = result.terminated.item(0), result.truncated.item(0)
         self._has_ended = terminated or truncated
-        reward = np.float64(result.rewards[0]) if self._has_numpy_reward else result.rewards.item(0)
+        reward = result.rewards.item(0)
+        if self._reward_type is not None or self._has_integer_rewards:
+            reward = self._typed_reward(reward, terminated)
         return self._read_observation(result.observation), reward, terminated, truncated, info
+
+    def _typed_reward(self, reward: float, terminated: bool) -> Any:
+        """The reward as a number of the type that Gymnasium's environment gives."""
+        if self._has_integer_rewards:
+            return int(reward) if reward.is_integer() else reward
+        assert self._reward_type is not None
+        # The rewards for falling, crashing and landing are written as whole numbers there.
+        return int(reward) if terminated and abs(reward) == 100 else self._reward_type(reward)
 
     def render(self) -> Any:
         """A picture of the environment, as its ``render_mode`` says."""
@@ -265,6 +305,12 @@ def _row_writer(layout: LeafLayout, row: np.ndarray[Any, Any]) -> Callable[[Any]
 def _observation_reader(batch: RemoteBatch) -> Callable[[list[Any]], Any]:
     """A function that takes the one environment's observation out of a batch, as a copy."""
     space = batch.observation_space
+    if batch.spec.id in _WITH_INTEGERS:
+        if isinstance(space, spaces.Tuple):
+            return lambda leaves: tuple(leaf.item(0) for leaf in leaves)
+        return lambda leaves: leaves[0].item(0)
+    if isinstance(space, spaces.Box) and space.shape and space.dtype == np.bool_:
+        return lambda leaves: truths(leaves[0][0])
     if isinstance(space, spaces.Box) and space.shape:
         return lambda leaves: leaves[0][0].copy()
     return lambda leaves: _first_row(batch, leaves)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import gymnasium
 from gymnasium.envs.registration import registry
 
-from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.connection import Connection
 from swift_gym.process import lease_server
+from swift_gym.specs import EnvironmentSpec
 
 __all__ = ["NAMESPACE", "register_environments"]
 
@@ -21,7 +22,12 @@ TABLE: tuple[tuple[str, int | None, float | None], ...] = (
     ("Acrobot-v1", 500, -100.0),
     ("BipedalWalker-v3", 1600, 300.0),
     ("BipedalWalkerHardcore-v3", 2000, 300.0),
+    ("Blackjack-v1", None, None),
     ("CartPole-v1", 500, 475.0),
+    ("CliffWalking-v1", None, None),
+    ("CliffWalkingSlippery-v1", None, None),
+    ("FrozenLake-v1", 100, 0.7),
+    ("FrozenLake8x8-v1", 200, 0.85),
     ("LunarLander-v3", 1000, 200.0),
     ("LunarLanderContinuous-v3", 1000, 200.0),
     ("MountainCar-v0", 200, -110.0),
@@ -29,6 +35,7 @@ TABLE: tuple[tuple[str, int | None, float | None], ...] = (
     ("Pendulum-v1", 200, None),
     ("Pong-v1", None, None),
     ("PongDifference-v1", None, None),
+    ("Taxi-v4", 200, 8.0),
 )
 
 

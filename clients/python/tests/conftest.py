@@ -21,6 +21,16 @@ os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import swift_gym.process
 
 CLASSIC = ("Acrobot-v1", "CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1")
+TOY_TEXT = (
+    "Blackjack-v1",
+    "CliffWalking-v1",
+    "CliffWalkingSlippery-v1",
+    "FrozenLake-v1",
+    "FrozenLake8x8-v1",
+    "Taxi-v4",
+)
+# What Gymnasium and gym-server both have and needs nothing else installed.
+COMMON = CLASSIC + TOY_TEXT
 LOCAL = (
     "environments:swift_gym_tests/Everything-v0",
     "environments:swift_gym_tests/Counter-v0",
@@ -129,7 +139,7 @@ def swift_binary() -> Path:
 @pytest.fixture(scope="session")
 def python_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     path = tmp_path_factory.mktemp("python") / "socket"
-    server = start(python_command(path, *CLASSIC, "FrozenLake-v1", *LOCAL), path)
+    server = start(python_command(path, *COMMON, *LOCAL), path)
     yield server
     end(server)
 

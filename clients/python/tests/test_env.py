@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from conftest import CLASSIC, RunningServer
+from conftest import COMMON, RunningServer
 from gymnasium import error, wrappers
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.utils.env_match import check_environments_match
@@ -23,7 +23,7 @@ def make(served: Served, id: str, **arguments: Any) -> gymnasium.Env[Any, Any]:
     return gymnasium.make(f"SwiftGym/{id}", server=served[0], transport=served[1], **arguments)
 
 
-@pytest.mark.parametrize("id", CLASSIC)
+@pytest.mark.parametrize("id", COMMON)
 def test_the_checker_is_content(served: Served, id: str) -> None:
     env = make(served, id)
     assert env.unwrapped.transport == served[1]  # type: ignore[attr-defined]
@@ -31,7 +31,7 @@ def test_the_checker_is_content(served: Served, id: str) -> None:
     env.close()
 
 
-@pytest.mark.parametrize("id", CLASSIC)
+@pytest.mark.parametrize("id", COMMON)
 def test_the_checker_is_content_with_rendering(python_server: RunningServer, id: str) -> None:
     env = gymnasium.make(f"SwiftGym/{id}", server=python_server.address, render_mode="rgb_array")
     check_env(env.unwrapped)
@@ -42,7 +42,7 @@ def test_all_that_gym_server_lists_passes_the_checker(swift_server: RunningServe
     with swift_gym.connect(swift_server.address) as connection:
         listed = connection.list()
     names = swift_gym.register_environments(swift_server.address)
-    assert len(names) == len(listed) >= len(CLASSIC)
+    assert len(names) == len(listed) >= len(COMMON)
     for spec, name in zip(listed, names, strict=True):
         renders = "rgb_array" in spec.render_modes
         env = gymnasium.make(name, server=swift_server.address, render_mode="rgb_array" if renders else None)
@@ -50,7 +50,7 @@ def test_all_that_gym_server_lists_passes_the_checker(swift_server: RunningServe
         env.close()
 
 
-@pytest.mark.parametrize("id", CLASSIC)
+@pytest.mark.parametrize("id", COMMON)
 def test_it_matches_gymnasiums_own(served: Served, id: str) -> None:
     ours, theirs = make(served, id), gymnasium.make(id)
     for seed in (0, 123):
@@ -65,7 +65,7 @@ def test_it_matches_gymnasiums_own(served: Served, id: str) -> None:
     theirs.close()
 
 
-@pytest.mark.parametrize("id", CLASSIC)
+@pytest.mark.parametrize("id", COMMON)
 def test_types_are_gymnasiums(served: Served, id: str) -> None:
     ours, theirs = make(served, id), gymnasium.make(id)
     for env in (ours, theirs):
@@ -76,10 +76,39 @@ def test_types_are_gymnasiums(served: Served, id: str) -> None:
         action = ours.action_space.sample()
         one, other = ours.step(action), theirs.step(action)
         assert [type(part) for part in one] == [type(part) for part in other]
-        assert one[0].flags.writeable
+        assert not isinstance(one[0], np.ndarray) or one[0].flags.writeable
         assert data_equivalence(one, other)
+        if one[2] or one[3]:
+            ours.reset()
+            theirs.reset()
     ours.close()
     theirs.close()
+
+
+@pytest.mark.parametrize(("id", "type_of_most"), [("LunarLander-v3", np.float64), ("BipedalWalker-v3", np.float32)])
+def test_rewards_of_rigid_bodies_have_gymnasiums_types(
+    swift_server: RunningServer, id: str, type_of_most: type
+) -> None:
+    """NumPy's, and the integer that Gymnasium sets for a crash or a fall."""
+    env = gymnasium.make(f"SwiftGym/{id}", server=swift_server.address)
+    env.reset(seed=3)
+    action = np.ones(4, np.float32) if id == "BipedalWalker-v3" else 1
+    _, reward, terminated, truncated, _ = env.step(action)
+    while not terminated:
+        assert type(reward) is type_of_most and not truncated
+        _, reward, terminated, truncated, _ = env.step(action)
+    assert type(reward) is int and reward == -100
+    env.close()
+
+
+def test_a_text_is_drawn_without_a_warning(swift_server: RunningServer) -> None:
+    env = gymnasium.make("SwiftGym/FrozenLake-v1", server=swift_server.address, render_mode="ansi")
+    theirs = gymnasium.make("FrozenLake-v1", render_mode="ansi")
+    for one in (env, theirs):
+        one.reset(seed=1)
+        one.step(2)
+    assert env.render() == theirs.render()
+    env.close()
 
 
 def test_results_are_the_callers_to_keep(served: Served) -> None:
@@ -457,7 +486,7 @@ class TestWrappers:
 
 class TestRegistry:
     def test_it_is_filled_without_a_server(self) -> None:
-        for id in CLASSIC:
+        for id in COMMON:
             ours, theirs = gymnasium.spec(f"SwiftGym/{id}"), gymnasium.spec(id)
             assert ours.max_episode_steps == theirs.max_episode_steps
             assert ours.reward_threshold == theirs.reward_threshold

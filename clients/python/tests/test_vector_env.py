@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from conftest import CLASSIC, RunningServer
+from conftest import COMMON, RunningServer
 from gymnasium import error
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -29,11 +29,40 @@ def same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, tuple):
         return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, np.ndarray) and one.dtype == object and not isinstance(other, bool):
+        return other.dtype == object and all(map(same, one, other))
+    if isinstance(one, np.integer) and type(other) is int:
+        # Within an array of last observations the types that a single environment gives are its own affair.
+        return int(one) == other
     return data_equivalence(one, other)
 
 
+def comparable(results: Any, reference: Any) -> tuple[Any, Any]:
+    """Both without the probabilities of toy text that Gymnasium cuts to integers.
+
+    A reset's probability is the integer 1 there. Where that comes first in a batch, Gymnasium's array is one of
+    integers, and the others' probabilities are zeros in it; the Python server sends such a mixture number by number.
+    """
+
+    def pruned(info: dict[str, Any], cut: bool) -> dict[str, Any]:
+        return {
+            key: pruned(value, cut) if isinstance(value, dict) else value
+            for key, value in info.items()
+            if not cut or key != "prob"
+        }
+
+    def is_mixed(info: dict[str, Any]) -> bool:
+        return any(
+            is_mixed(value) if isinstance(value, dict) else key == "prob" and value.dtype.kind != "f"
+            for key, value in info.items()
+        )
+
+    cut = is_mixed(results[-1]) or is_mixed(reference[-1])
+    return (*results[:-1], pruned(results[-1], cut)), (*reference[:-1], pruned(reference[-1], cut))
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("id", CLASSIC)
+@pytest.mark.parametrize("id", COMMON)
 def test_it_matches_gymnasiums_own(served: Served, id: str, mode: AutoresetMode) -> None:
     ours = make(served, id, 5, autoreset_mode=mode, max_episode_steps=40)
     theirs = SyncVectorEnv(
@@ -43,15 +72,16 @@ def test_it_matches_gymnasiums_own(served: Served, id: str, mode: AutoresetMode)
     assert ours.metadata["autoreset_mode"] is mode
     assert ours.observation_space == theirs.observation_space and ours.action_space == theirs.action_space
     assert ours.single_observation_space == theirs.single_observation_space
-    assert same(ours.reset(seed=11), theirs.reset(seed=11))
+    assert same(*comparable(ours.reset(seed=11), theirs.reset(seed=11)))
     theirs.action_space.seed(5)
     for _ in range(130):
         actions = theirs.action_space.sample()
-        one, other = ours.step(actions), theirs.step(actions)
+        one, other = comparable(ours.step(actions), theirs.step(actions))
         assert same(one, other), (one, other)
         if mode is AutoresetMode.DISABLED and (done := one[2] | one[3]).any():
             options = {"reset_mask": done}
-            assert same(ours.reset(options=dict(options)), theirs.reset(options=dict(options)))
+            one, other = ours.reset(options=dict(options)), theirs.reset(options=dict(options))
+            assert same(*comparable(one, other))
     ours.close()
     theirs.close()
 

@@ -5,7 +5,7 @@ import GymClient
 final class Losses: MetricSink {
     private(set) var latest: Double?
 
-    func record(_ metrics: Metrics, at step: Int) { latest = metrics["train/value_loss"] ?? latest }
+    func record(_ metrics: Metrics, at step: Int) { latest = metrics["train/critic_loss"] ?? latest }
 }
 
 let server = try Connection(path: CommandLine.arguments[1])
@@ -16,8 +16,8 @@ print("going on at step \(training.steps)")
 let losses = Losses()
 training.sinks = [losses]
 try training.run()
-print("the value's loss is \(losses.latest ?? .nan)")
+print("the critics' loss is \(losses.latest ?? .nan)")
 
-let batch = try environments.make("CartPole-v1", count: 4, options: [])
+let batch = try environments.make("Pendulum-v1", count: 4, options: [])
 let evaluation = try evaluate(training.policy, on: batch, seed: 7)
 print("four more episodes: \(evaluation.returns)")

@@ -73,7 +73,8 @@ let package = Package(
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
         // What runs leave on the disk, as formats: it knows no run.
-        library("RunFiles", ["GymCore"]),
+        .target(name: "CSHA256"),
+        library("RunFiles", ["CSHA256", "GymCore"]),
         library(
             "Agents", ["GymCore", "GymClient", "GymProtocol", "NeuralNetwork", "RunFiles", yams],
             resources: [.embedInCode("Runs/Presets")]),

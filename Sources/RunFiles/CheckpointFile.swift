@@ -9,23 +9,22 @@ public enum CheckpointFile {
 
     /// Writes a file piece by piece, whole or not at all.
     ///
+    /// - Parameter next: the next piece of what follows the header; `nil` after the last.
     /// - Throws: ``RunFileError``.
-    public static func write(to path: String, version: UInt32, _ body: (inout StateWriter) -> Void) throws {
+    public static func write(to path: String, version: UInt32, next: () -> [UInt8]?) throws {
         try DurableFile.write(to: path) { descriptor in
             // The checksum stands before what it is of: its place is kept, and filled in at the end.
             let space = [UInt8](repeating: 0, count: headerSize)
             guard space.withUnsafeBytes({ DurableFile.writeAll($0, to: descriptor) }) else { return false }
             var hash = SHA256()
-            var failure: Int32 = 0
-            var writer = StateWriter { piece in
-                if failure != 0 { return }
-                hash.update(piece)
-                if !DurableFile.writeAll(piece, to: descriptor) { failure = errno }
+            while let piece = next() {
+                let isWritten = piece.withUnsafeBytes {
+                    hash.update($0)
+                    return DurableFile.writeAll($0, to: descriptor)
+                }
+                if !isWritten { return false }
             }
-            body(&writer)
-            writer.flush()
-            errno = failure
-            guard failure == 0, lseek(descriptor, 0, SEEK_SET) == 0 else { return false }
+            guard lseek(descriptor, 0, SEEK_SET) == 0 else { return false }
             return header(version: version, digest: hash.digest()).withUnsafeBytes {
                 DurableFile.writeAll($0, to: descriptor)
             }
@@ -45,7 +44,7 @@ public enum CheckpointFile {
         return magic + writer.bytes + Array(digest.utf8)
     }
 
-    /// What was written: a part of `data`, whose checksum holds.
+    /// What follows the header: a part of `data`, whose checksum holds.
     ///
     /// - Parameter version: the one that the caller reads.
     /// - Throws: ``RunFileError`` that says what is wrong with the file.

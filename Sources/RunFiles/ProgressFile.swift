@@ -1,13 +1,14 @@
-import Glibc
+import Foundation
 
 /// `progress.csv`: a row a log line. It holds whole rows only, also after a disk was full.
 public final class ProgressFile {
     private let path: String
     private let descriptor: Int32
+    private static let lineFeed = UInt8(ascii: "\n")
     /// The names of the columns.
     public let columns: [String]
     /// The bytes of the rows so far.
-    public private(set) var length: Int
+    private var length: Int
 
     /// A file that is to be made, with these columns.
     ///
@@ -18,27 +19,36 @@ public final class ProgressFile {
         length = 0
         descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DurableFile.failure(path) }
-        try append(columns.joined(separator: ","))
+        try write(columns.joined(separator: ","))
     }
 
-    /// A file that a run wrote, to go on after its first `length` bytes; what came later is taken away.
+    /// A file that a run wrote, to go on after the last row whose number in `column` is at most `step`; what came later
+    /// is taken away.
     ///
     /// - Returns: `nil` where there is no log to go on with: none was written yet, or somebody removed it.
     /// - Throws: ``RunFileError``.
-    public init?(continuing path: String, length: Int) throws {
+    public init?(continuing path: String, through step: Int, of column: String) throws {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            if access(path, F_OK) != 0 { return nil }
+            throw DurableFile.failure(path)
+        }
+        func cells(_ line: Data) -> [Substring] {
+            String(decoding: line, as: UTF8.self).split(separator: ",", omittingEmptySubsequences: false)
+        }
+        guard let headerEnd = data.firstIndex(of: ProgressFile.lineFeed) else { return nil }
+        let columns = cells(data[..<headerEnd]).map(String.init)
+        guard let place = columns.firstIndex(of: column) else { return nil }
+        var kept = headerEnd + 1
+        while let end = data[kept...].firstIndex(of: ProgressFile.lineFeed) {
+            let row = cells(data[kept..<end])
+            guard row.count == columns.count, let number = Double(row[place]), number <= Double(step) else { break }
+            kept = end + 1
+        }
         self.path = path
-        descriptor = open(path, O_RDWR | O_CLOEXEC)
-        if descriptor < 0 && errno == ENOENT || length == 0 { return nil }
-        guard descriptor >= 0 else { throw DurableFile.failure(path) }
-        let size = Int(lseek(descriptor, 0, SEEK_END))
-        self.length = min(size, length)
-        var text = [UInt8](repeating: 0, count: self.length)
-        let count = pread(descriptor, &text, text.count, 0)
-        guard count == text.count else { throw DurableFile.failure(path) }
-        guard let end = text.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-        let header = text[..<end]
-        columns = String(decoding: header, as: UTF8.self).split(separator: ",").map(String.init)
-        guard ftruncate(descriptor, self.length) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+        self.columns = columns
+        length = kept
+        descriptor = open(path, O_WRONLY | O_CLOEXEC)
+        guard descriptor >= 0, ftruncate(descriptor, length) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
             throw DurableFile.failure(path)
         }
     }
@@ -48,8 +58,8 @@ public final class ProgressFile {
     /// Adds a row: a number for each column, nothing for those that have none.
     ///
     /// - Throws: ``RunFileError``; the file then holds the rows before this one.
-    public func log(_ values: [(name: String, value: Double?)]) throws {
-        try append(
+    public func append(_ values: [(name: String, value: Double?)]) throws {
+        try write(
             columns.map { column in
                 (values.first { $0.name == column }?.value).map(ProgressFile.number) ?? ""
             }.joined(separator: ","))
@@ -58,7 +68,7 @@ public final class ProgressFile {
     /// Has the rows so far on the disk.
     public func synchronise() { fsync(descriptor) }
 
-    private func append(_ row: String) throws {
+    private func write(_ row: String) throws {
         let bytes = Array((row + "\n").utf8)
         guard bytes.withUnsafeBytes({ DurableFile.writeAll($0, to: descriptor) }) else {
             let error = errno

@@ -1,3 +1,5 @@
+import CSHA256
+
 /// The SHA-256 digest (FIPS 180-4) of some bytes, as 64 hexadecimal digits.
 public func sha256(_ bytes: [UInt8]) -> String {
     var hash = SHA256()
@@ -16,8 +18,13 @@ public struct SHA256 {
 
     private static let block = 64
 
+    private let isPortable: Bool
+
     /// Of no bytes yet.
-    public init() {}
+    public init() { isPortable = false }
+
+    /// - Parameter isPortable: whether to do without the processor's own instructions, for tests of what is done then.
+    package init(isPortable: Bool) { self.isPortable = isPortable }
 
     /// Takes in the next bytes.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
@@ -28,11 +35,11 @@ public struct SHA256 {
             rest.append(contentsOf: missing)
             bytes = bytes.dropFirst(missing.count)
             guard rest.count == SHA256.block else { return }
-            rest.withUnsafeBytes { SHA256.process($0, &state) }
+            rest.withUnsafeBytes { SHA256.process($0, &state, isPortable) }
             rest.removeAll(keepingCapacity: true)
         }
         let whole = bytes.count / SHA256.block * SHA256.block
-        SHA256.process(UnsafeRawBufferPointer(rebasing: bytes.prefix(whole)), &state)
+        SHA256.process(UnsafeRawBufferPointer(rebasing: bytes.prefix(whole)), &state, isPortable)
         rest.append(contentsOf: bytes.dropFirst(whole))
     }
 
@@ -43,14 +50,24 @@ public struct SHA256 {
         end.append(0x80)
         end.append(contentsOf: repeatElement(0, count: (120 - end.count % SHA256.block) % SHA256.block))
         withUnsafeBytes(of: (UInt64(length) * 8).bigEndian) { end.append(contentsOf: $0) }
-        end.withUnsafeBytes { SHA256.process($0, &state) }
+        end.withUnsafeBytes { SHA256.process($0, &state, isPortable) }
         return state.map { word in
             let digits = String(word, radix: 16)
             return String(repeating: "0", count: 8 - digits.count) + digits
         }.joined()
     }
 
-    /// Mixes whole blocks into the state.
+    /// Mixes whole blocks into the state: by the processor's own instructions where it has them, several times as fast.
+    private static func process(_ message: UnsafeRawBufferPointer, _ state: inout [UInt32], _ isPortable: Bool) {
+        if !isPortable, let first = message.assumingMemoryBound(to: UInt8.self).baseAddress,
+            sha256_mix(&state, first, message.count / block)
+        {
+            return
+        }
+        process(message, &state)
+    }
+
+    /// The same in plain Swift.
     private static func process(_ message: UnsafeRawBufferPointer, _ state: inout [UInt32]) {
         @inline(__always) func rotated(_ word: UInt32, _ count: UInt32) -> UInt32 {
             word >> count | word << (32 - count)

@@ -11,20 +11,21 @@ public final class TensorBoardFile {
 
     /// A new event file in the folder `tensorboard/` of a run.
     ///
-    /// - Parameter step: where the run goes on: TensorBoard then forgets what earlier files say of later steps; `nil`
-    ///   at its beginning.
+    /// - Parameter step: where the run goes on; 0 at its beginning. TensorBoard forgets what the folder's earlier files
+    ///   say of the steps after it.
     /// - Throws: ``RunFileError``.
-    public init(in folder: String, continuingAt step: Int?) throws {
+    public init(in folder: String, after step: Int) throws {
         guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw DurableFile.failure(folder) }
-        // TensorBoard reads a folder's files in the order of their names.
+        let isFirst = try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty
+        // TensorBoard reads a folder's files in the order of their names, which are as long as each other.
         let now = Date().timeIntervalSince1970
-        path = folder + "/events.out.tfevents.\(String(format: "%013.2f", now)).\(getpid())"
+        path = folder + "/events.out.tfevents.\(String(format: "%017.6f", now)).\(getpid())"
         descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DurableFile.failure(path) }
         try append(event(step: 0) { $0.add(field: 3, text: "brain.Event:2") })
-        if let step {
-            // SessionLog {status: START}.
-            try append(event(step: step) { $0.add(field: 7, message: [0x08, 1]) })
+        if !isFirst {
+            // SessionLog {status: START}: what was said of this step, too, would be forgotten.
+            try append(event(step: step + 1) { $0.add(field: 7, message: [0x08, 1]) })
         }
     }
 
@@ -33,7 +34,7 @@ public final class TensorBoardFile {
     /// Writes an event with each value that there is.
     ///
     /// - Throws: ``RunFileError``.
-    public func log(_ values: [(name: String, value: Double?)], step: Int) throws {
+    public func append(_ values: [(name: String, value: Double?)], step: Int) throws {
         var summary = ProtobufMessage()
         for (name, value) in values {
             guard let value else { continue }

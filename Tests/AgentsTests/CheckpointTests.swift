@@ -223,7 +223,7 @@ import Testing
         var later = bytes
         later[8] = 9
         let error = #expect(throws: CheckpointError.self) { try Checkpoint(bytes: later) }
-        #expect(error?.description.hasPrefix("it is of version 9, this program reads version 2") == true)
+        #expect(error?.description.hasPrefix("it is of version 9, this program reads version 3") == true)
         #expect(throws: CheckpointError("it is no checkpoint")) { try Checkpoint(bytes: Array("PNG".utf8) + bytes) }
     }
 

@@ -2,14 +2,6 @@ import Agents
 import GymCore
 import NeuralNetwork
 
-extension Algorithm {
-    static let ppo = Algorithm(PPO.self)
-    static let a2c = Algorithm(A2C.self)
-    static let dqn = Algorithm(DQN.self)
-    static let td3 = Algorithm(TD3.self)
-    static let sac = Algorithm(SAC.self)
-}
-
 /// A learner that is looked into: with its collector, its memory and its networks.
 enum Inner {
     static func ppo(

@@ -16,15 +16,36 @@ import Testing
         for (key, _) in h.resolved { #expect(read.hyperparameters[key] == h[key], "\(key)") }
         // What is there is not overwritten.
         #expect(throws: RunFolderError.self) { try RunFolder(creating: path) }
+    }
 
-        var metrics = Metrics()
-        metrics["time/total_timesteps"] = 8
-        metrics["train/loss"] = nil
-        try folder.log(metrics, step: 8)
-        metrics["train/loss"] = 0.5
-        try folder.log(metrics, step: 8)
-        let csv = try String(contentsOfFile: path + "/progress.csv", encoding: .utf8)
-        #expect(csv == "time/total_timesteps,train/loss\n8,\n8,0.5\n")
+    /// The log of a run that goes on holds what was before the step, and nothing that did not happen.
+    @Test func logsGoOn() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try RunFolder(creating: path)
+        func log(_ steps: [Int], from step: Int) throws {
+            let sinks = folder.sinks()
+            for sink in sinks { try sink.start(at: step, of: 100) }
+            for step in steps {
+                var metrics = Metrics()
+                metrics["time/total_timesteps"] = Double(step)
+                metrics["train/loss"] = step == 8 ? nil : 0.5
+                for sink in sinks { try sink.record(metrics, at: step) }
+            }
+            for sink in sinks { sink.finish() }
+        }
+        func csv() throws -> String { try String(contentsOfFile: path + "/progress.csv", encoding: .utf8) }
+        try log([8, 16, 24], from: 0)
+        #expect(try csv() == "time/total_timesteps,train/loss\n8,\n16,0.5\n24,0.5\n")
+        try log([24, 32], from: 16)
+        #expect(try csv() == "time/total_timesteps,train/loss\n8,\n16,0.5\n24,0.5\n32,0.5\n")
+        // A row that a crash cut off.
+        try (csv() + "40,0.").write(toFile: path + "/progress.csv", atomically: false, encoding: .utf8)
+        try log([40], from: 32)
+        #expect(try csv().hasSuffix("32,0.5\n40,0.5\n"))
+        try log([8], from: 0)
+        #expect(try csv() == "time/total_timesteps,train/loss\n8,\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path + "/tensorboard").count == 4)
     }
 
     @Test func foldersThatCannotBeWrittenAreNamed() {

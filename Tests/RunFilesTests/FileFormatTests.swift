@@ -1,6 +1,7 @@
 import Foundation
 import GymCore
 import RunFiles
+import TestSupport
 import Testing
 
 @Suite struct FileFormatTests {
@@ -28,6 +29,25 @@ import Testing
         try tool.run()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         #expect(text.hasPrefix(sha256([UInt8](repeating: 7, count: count))))
+    }
+
+    /// With the processor's own instructions and without, whole or in pieces of any length.
+    @Test func digestsAreTheSameEitherWay() {
+        var generator = NumPyGenerator(seed: 1)
+        let bytes = (0..<3000).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+        for count in [0, 1, 63, 64, 65, 128, 1000, 3000] {
+            var pieces = SHA256()
+            var portable = SHA256(isPortable: true)
+            bytes[..<count].withUnsafeBytes { portable.update($0) }
+            var rest = bytes[..<count]
+            while !rest.isEmpty {
+                let piece = rest.prefix(generator.integer(in: 1...200))
+                piece.withUnsafeBytes { pieces.update($0) }
+                rest = rest.dropFirst(piece.count)
+            }
+            let digest = portable.digest()
+            #expect(sha256(Array(bytes[..<count])) == digest && pieces.digest() == digest, "\(count) bytes")
+        }
     }
 
     /// The examples of RFC 3720, B.4.
@@ -62,5 +82,38 @@ import Testing
             changed[index] ^= 0x15
             _ = try? Safetensors.decode(changed)
         }
+    }
+
+    /// TensorBoard takes away what earlier files of a folder say of the step at which a later one starts, and of all after
+    /// it: the start has to lie after the last step that is valid.
+    @Test func eventFilesGoOnAfterTheLastValidStep() throws {
+        let folder = try temporaryFolder().path
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        for step in [0, 40] {
+            let file = try TensorBoardFile(in: folder + "/tensorboard", after: step)
+            try file.append([("a", 1), ("b", nil)], step: step + 20)
+        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/tensorboard").sorted()
+        let records = try names.map { try events(of: folder + "/tensorboard/" + $0) }
+        try #require(records.map(\.count) == [2, 3])
+        #expect(records.flatMap { $0 }.map(\.step) == [0, 20, 0, 41, 60])
+        // Field 7, session_log {status: START}.
+        #expect(records[1][1].rest == [0x3A, 2, 0x08, 1])
+    }
+
+    /// The events of a file: step, and what follows it. Each starts with its time, then its step.
+    private func events(of path: String) throws -> [(step: Int, rest: [UInt8])] {
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        var records: [(step: Int, rest: [UInt8])] = []
+        var offset = 0
+        while offset < bytes.count {
+            let length = (0..<8).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) }
+            let event = Array(bytes[offset + 12..<offset + 12 + length])
+            #expect(TensorBoardFile.record(event) == Array(bytes[offset..<offset + 16 + length]))
+            try #require(event[0] == 0x09 && event[9] == 0x10 && event[10] < 0x80)
+            records.append((Int(event[10]), Array(event[11...])))
+            offset += 16 + length
+        }
+        return records
     }
 }

@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// What one step of all environments brought. Every array has a row an environment, and holds until the next step.
 package struct CollectedStep {
@@ -152,7 +153,7 @@ package final class Collector {
         for index in 0..<count {
             rawRewards[index] = results.rewards[index]
             rewards[index] = Float(results.rewards[index])
-            guard rewards[index].isFinite else { throw NotFiniteError(term: "a reward", step: steps) }
+            guard rewards[index].isFinite else { throw NotFiniteError.reward(results.rewards[index], step: steps) }
             terminated[index] = results.terminated[index]
             truncated[index] = results.truncated[index]
             ended[index] = results.terminated[index] | results.truncated[index]
@@ -202,9 +203,12 @@ package final class Collector {
     /// Throws where a number is not finite.
     private func check(_ rows: Rows) throws {
         if encoder.format.element == .float32 && !rows.floats.isFinite {
-            throw NotFiniteError(term: "an observation", step: steps)
+            throw NotFiniteError.observation(in: batch.results, step: steps)
         }
     }
+
+    /// Takes over another run's statistics.
+    func start(from tensors: [NamedTensor]) throws { try normalisation.load(tensors.byName) }
 
     /// Writes or reads where the environments stand and what was seen of them.
     package func code(_ state: inout StateCoder) throws {

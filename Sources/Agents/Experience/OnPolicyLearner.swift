@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// What an on-policy method says to the loop that all of them share.
 package protocol OnPolicyMethod: AnyObject {
@@ -138,6 +139,11 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
     // MARK: State
 
     package func startFreshEpisodes() { collector.startFreshEpisodes() }
+
+    package func start(from tensors: [NamedTensor]) throws {
+        try method.model.stores.load(tensors)
+        try collector.start(from: tensors)
+    }
 
     /// The rollouts are not needed: they were learnt from, and are thrown away.
     package func code(_ state: inout StateCoder) throws {

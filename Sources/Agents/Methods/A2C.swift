@@ -26,6 +26,7 @@ public enum A2C: Method {
     /// What A2C can be told: Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public final class Settings: OnPolicySettings, DeclaredSettings, @unchecked Sendable {
         public static let declared = Settings()
+        public static var method: any Method.Type { A2C.self }
 
         /// `advantage`
         public let advantage = Setting<Advantage>(
@@ -283,4 +284,9 @@ public enum A2C: Method {
             try step.code(&state)
         }
     }
+}
+
+extension Algorithm {
+    /// ``A2C``.
+    public static let a2c = Algorithm(A2C.self)
 }

@@ -47,8 +47,8 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
     ///     enough to do.
     /// - Throws: ``UnsupportedSpaceError``, or ``HyperparameterError`` for values that do not go together.
     public func learner(
-        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, overlaps: Bool = false,
-        threads: Int? = nil
+        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, threads: Int? = nil,
+        overlaps: Bool = false
     ) throws -> any Learner {
         try method.learner(
             on: batch, hyperparameters, options: LearnerOptions(seed: seed, threads: threads, overlaps: overlaps))
@@ -104,7 +104,6 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
         }
         let presets = try Presets(yaml: text, source: preset)
         if let entry = presets.entry(environment) { return entry }
-        throw PresetError(
-            "\(preset) has no entry for \(environment); it has \(presets.entries.map(\.name).joined(separator: ", "))")
+        throw PresetError(presets.absence(of: environment, in: preset))
     }
 }

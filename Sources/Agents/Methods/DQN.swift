@@ -14,6 +14,7 @@ public enum DQN: Method {
     /// What DQN can be told: Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public final class Settings: OffPolicySettings, DeclaredSettings, @unchecked Sendable {
         public static let declared = Settings()
+        public static var method: any Method.Type { DQN.self }
 
         /// `target_update_interval`
         public let targetInterval = Setting<Int>(
@@ -226,11 +227,12 @@ public enum DQN: Method {
             2 * Double(minibatches.count) * network.multiplications * (isDouble ? 5 : 4)
         }
 
+        package var stores: [ParameterStore] { [parameters, target] }
+
         package func policy(normalisation: Normalisation) -> any Policy {
             GreedyPolicy(
-                network, parameters, others: [target],
-                head: LargestValueHead(choices: choices, isDueling: isDueling), codec: codec, encoder: input.encoder,
-                normalisation: normalisation)
+                network, stores, head: LargestValueHead(choices: choices, isDueling: isDueling), codec: codec,
+                encoder: input.encoder, normalisation: normalisation)
         }
 
         // MARK: Acting
@@ -405,4 +407,9 @@ public struct LinearExploration: Sendable {
     public func rate(progress: Double) -> Double {
         progress > fraction || fraction == 0 ? final : initial + progress / fraction * (final - initial)
     }
+}
+
+extension Algorithm {
+    /// ``DQN``.
+    public static let dqn = Algorithm(DQN.self)
 }

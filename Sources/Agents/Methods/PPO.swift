@@ -15,6 +15,7 @@ public enum PPO: Method {
     /// What PPO can be told: Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public final class Settings: OnPolicySettings, DeclaredSettings, @unchecked Sendable {
         public static let declared = Settings()
+        public static var method: any Method.Type { PPO.self }
 
         /// `batch_size`
         public let batchSize = Setting<Int>("batch_size", 64, in: 1...10_000_000, "rows of a minibatch")
@@ -410,4 +411,9 @@ public func valueLoss(
     let limitedError = oldValue + min(max(change, -epsilon), epsilon) - target
     if error * error >= limitedError * limitedError { return (error * error, 2 * error) }
     return (limitedError * limitedError, abs(change) <= epsilon ? 2 * limitedError : 0)
+}
+
+extension Algorithm {
+    /// ``PPO``.
+    public static let ppo = Algorithm(PPO.self)
 }

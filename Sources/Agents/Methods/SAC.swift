@@ -17,6 +17,7 @@ public enum SAC: Method {
     /// What SAC can be told: Stable-Baselines3's defaults under rl-baselines3-zoo's keys.
     public final class Settings: ExplorationSettings, DeclaredSettings, @unchecked Sendable {
         public static let declared = Settings()
+        public static var method: any Method.Type { SAC.self }
 
         /// `tau`
         public let tau = Setting<Double>("tau", 0.005, in: 0...1, "how far the targets follow with each update")
@@ -214,11 +215,14 @@ public enum SAC: Method {
                 * (4 * policy.network.multiplications + 13 * critic.networks[0].multiplications)
         }
 
+        package var stores: [ParameterStore] {
+            [policy.parameters, critic.parameters] + (value.map { [$0.parameters, $0.target] } ?? [critic.target])
+        }
+
         package func policy(normalisation: Normalisation) -> any Policy {
             GreedyPolicy(
-                policy.network, policy.parameters,
-                others: [critic.parameters] + (value.map { [$0.parameters, $0.target] } ?? [critic.target]),
-                head: policy.head, codec: shape.codec, encoder: shape.input.encoder, normalisation: normalisation)
+                policy.network, stores, head: policy.head, codec: shape.codec, encoder: shape.input.encoder,
+                normalisation: normalisation)
         }
 
         // MARK: Acting
@@ -397,4 +401,9 @@ public enum SAC: Method {
         head.initialise(actor.parameters)
         return actor
     }
+}
+
+extension Algorithm {
+    /// ``SAC``.
+    public static let sac = Algorithm(SAC.self)
 }

@@ -13,6 +13,7 @@ public enum TD3: Method {
     /// which is Stable-Baselines3's to be given and here the paper's.
     public final class Settings: ExplorationSettings, DeclaredSettings, @unchecked Sendable {
         public static let declared = Settings()
+        public static var method: any Method.Type { TD3.self }
 
         /// `tau`
         public let tau = Setting<Double>("tau", 0.005, in: 0...1, "how far the targets follow each time")
@@ -168,10 +169,11 @@ public enum TD3: Method {
                 * (3 * actor.multiplications + 9 * critic.networks[0].multiplications)
         }
 
+        package var stores: [ParameterStore] { [parameters, target, critic.parameters, critic.target] }
+
         package func policy(normalisation: Normalisation) -> any Policy {
             GreedyPolicy(
-                actor, parameters, others: [target, critic.parameters, critic.target],
-                head: DeterministicHead(actionSize: shape.actionSize), codec: shape.codec,
+                actor, stores, head: DeterministicHead(actionSize: shape.actionSize), codec: shape.codec,
                 encoder: shape.input.encoder, normalisation: normalisation)
         }
 
@@ -266,4 +268,9 @@ public enum TD3: Method {
             try exploration.code(&state)
         }
     }
+}
+
+extension Algorithm {
+    /// ``TD3``.
+    public static let td3 = Algorithm(TD3.self)
 }

@@ -74,9 +74,12 @@ package final class ActorCritic: Sendable {
     /// The greedy policy as it stands.
     package func policy(normalisation: Normalisation) -> any Policy {
         GreedyPolicy(
-            actor.network, actor.parameters, others: [criticParameters], head: actor.head, codec: codec,
-            encoder: input.encoder, normalisation: normalisation)
+            actor.network, stores, head: actor.head, codec: codec, encoder: input.encoder,
+            normalisation: normalisation)
     }
+
+    /// All parameters that are saved with the policy.
+    package var stores: [ParameterStore] { [actor.parameters, criticParameters] }
 
     /// V(s) of any number of rows.
     ///

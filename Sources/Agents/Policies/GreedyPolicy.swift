@@ -25,23 +25,22 @@ package final class GreedyPolicy: Policy {
     private static let rows = 128
 
     /// - Parameters:
-    ///   - parameters: what the network acts by; copied, as are `others`.
-    ///   - others: what is saved with the policy besides.
+    ///   - stores: what the network acts by, then what is saved with the policy besides; copied.
     package init(
-        _ network: Network, _ parameters: ParameterStore, others: [ParameterStore], head: any Head,
+        _ network: Network, _ stores: [ParameterStore], head: any Head,
         codec: ActionCodec, encoder: ObservationEncoder, normalisation: Normalisation
     ) {
         self.network = network
         self.head = head
         if let head = head as? any StochasticHead {
-            let actor = Actor(network, copying: parameters, head: head)
+            let actor = Actor(network, copying: stores[0], head: head)
             stochastic = (actor, actor.makePass(rows: GreedyPolicy.rows))
             self.parameters = actor.parameters
         } else {
             stochastic = nil
-            self.parameters = ParameterStore(copying: parameters)
+            self.parameters = ParameterStore(copying: stores[0])
         }
-        self.others = others.map { ParameterStore(copying: $0) }
+        others = stores.dropFirst().map { ParameterStore(copying: $0) }
         self.codec = codec
         self.encoder = encoder
         self.normalisation = normalisation
@@ -58,15 +57,23 @@ package final class GreedyPolicy: Policy {
         }
     }
 
+    package var drawsActions: Bool { stochastic != nil }
+
+    /// Noise that lasts is drawn anew each step.
     package func act(
-        on batch: BatchBuffer, count: Int, actions target: BatchBuffer, generator: inout NumPyGenerator
+        on batch: BatchBuffer, count: Int, actions target: BatchBuffer, generators: inout [NumPyGenerator]
     ) {
         guard let (actor, pass) = stochastic else { return act(on: batch, count: count, actions: target) }
         let maps = Matrix(rows: 1, columns: actor.head.mapSize)
-        actor.head.drawMaps(parameters, generator: &generator, into: maps)
+        var environment = 0
         self.pass(over: batch, count: count, to: target) { rows, actions, logProbabilities in
-            actor.act(
-                rows, maps: maps, generator: &generator, pass, into: actions, logProbabilities: logProbabilities)
+            for row in 0..<rows.count {
+                actor.head.drawMaps(parameters, generator: &generators[environment], into: maps)
+                actor.act(
+                    rows[row..<row + 1], maps: maps, generator: &generators[environment], pass,
+                    into: actions[rows: row..<row + 1], logProbabilities: logProbabilities[row..<row + 1])
+                environment += 1
+            }
         }
     }
 
@@ -92,8 +99,7 @@ package final class GreedyPolicy: Policy {
     }
 
     package func load(_ tensors: [NamedTensor]) throws {
-        let named = Dictionary(tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        for store in [parameters] + others { try store.load(named) }
-        try normalisation.load(named)
+        try ([parameters] + others).load(tensors)
+        try normalisation.load(tensors.byName)
     }
 }

@@ -4,8 +4,8 @@ import RunFiles
 
 /// A run in the middle: everything that it needs to go on as if it had not stopped.
 ///
-/// What a learner needs may be as large as its replay buffer. It is never held twice: written, it goes from the learner
-/// to the file piece by piece; read, it stays in the file, which is mapped into memory, until the learner takes it over.
+/// What a learner needs may be as large as its replay buffer: read, it stays in the file, which is mapped into memory,
+/// until the learner takes it over.
 public struct Checkpoint {
     /// The algorithm's name.
     public var algorithm: String
@@ -25,8 +25,6 @@ public struct Checkpoint {
     public var iterations: Int
     /// Seconds of training so far.
     public var elapsedSeconds: Double
-    /// The bytes of `progress.csv` so far.
-    public var progressLength: Int
     /// The best mean return of an evaluation so far; `nil` before the first.
     public var bestReturn: Double?
     /// The state of each environment; `nil` where the server cannot give it.
@@ -41,7 +39,7 @@ public struct Checkpoint {
     }
 
     /// Raised whenever what is written changes.
-    static let version: UInt32 = 2
+    static let version: UInt32 = 3
 
     /// A checkpoint of a run that has `learner` for its learner; to be written before the learner goes on.
     public init(
@@ -57,7 +55,6 @@ public struct Checkpoint {
         steps = learner.steps
         iterations = 0
         elapsedSeconds = 0
-        progressLength = 0
         self.environmentStates = environmentStates
         self.learner = .live(learner)
     }
@@ -67,15 +64,8 @@ public struct Checkpoint {
     /// The checkpoint as a file.
     public var bytes: [UInt8] { CheckpointFile.bytes(version: Checkpoint.version) { write(to: &$0) } }
 
-    /// Writes the checkpoint, whole or not at all.
-    ///
-    /// - Throws: ``RunFileError``.
-    func write(to path: String) throws {
-        try CheckpointFile.write(to: path, version: Checkpoint.version) { write(to: &$0) }
-    }
-
-    /// Writes the fields.
-    private func write(to writer: inout StateWriter) {
+    /// Writes the fields, the learner's last, which go on to the end.
+    func write(to writer: inout StateWriter) {
         func write(_ text: String, to writer: inout StateWriter) { writer.write(array: Array(text.utf8)) }
         for text in [algorithm, environment, observationSpace, actionSpace] { write(text, to: &writer) }
         writer.write(seed)
@@ -87,22 +77,14 @@ public struct Checkpoint {
         writer.write(UInt64(steps))
         writer.write(UInt64(iterations))
         writer.write(elapsedSeconds)
-        writer.write(UInt64(progressLength))
         writer.write(UInt8(bestReturn == nil ? 0 : 1))
         writer.write(bestReturn ?? 0)
         writer.write(UInt8(environmentStates == nil ? 0 : 1))
         writer.write(UInt64(environmentStates?.count ?? 0))
         for state in environmentStates ?? [] { writer.write(array: state) }
         switch learner {
-        case .saved(let data): data.withUnsafeBytes { writer.write(elements: $0.bindMemory(to: UInt8.self)) }
-        case .live(let learner):
-            // An array of bytes, whose number comes first: once to count them, once to write them.
-            var count = 0
-            var counter = StateWriter { count += $0.count }
-            learner.save(to: &counter)
-            counter.flush()
-            writer.write(UInt64(count))
-            learner.save(to: &writer)
+        case .saved(let data): for byte in data { writer.write(byte) }
+        case .live(let learner): learner.save(to: &writer)
         }
     }
 
@@ -151,7 +133,6 @@ public struct Checkpoint {
         steps = try reader.readCount()
         iterations = try reader.readCount()
         elapsedSeconds = try reader.read()
-        progressLength = try reader.readCount()
         let hasBest = try reader.read(UInt8.self) != 0
         let best = try reader.read(Double.self)
         bestReturn = hasBest ? best : nil
@@ -159,9 +140,7 @@ public struct Checkpoint {
         var states: [[UInt8]] = []
         for _ in 0..<(try reader.readCount()) { states.append(try reader.readArray(of: UInt8.self)) }
         environmentStates = hasStates ? states : nil
-        let range = try reader.skipArray(of: UInt8.self)
-        learner = .saved(body[body.startIndex + range.lowerBound..<body.startIndex + range.upperBound])
-        try reader.finish()
+        learner = .saved(body[(body.startIndex + reader.offset)...])
     }
 
     // MARK: Going on
@@ -173,20 +152,26 @@ public struct Checkpoint {
     ///
     /// - Throws: ``CheckpointError`` that names what has changed.
     public func check(_ configuration: RunConfiguration, observationSpace: Space, actionSpace: Space) throws {
-        func require(_ what: String, _ now: String, _ then: String) throws {
-            guard now == then else {
-                throw CheckpointError("\(what) is \(now) now, and was \(then) when the checkpoint was written")
-            }
-        }
+        try check(configuration)
+        try require("the observation space", observationSpace.description, self.observationSpace)
+        try require("the action space", actionSpace.description, self.actionSpace)
+    }
+
+    /// The same, but for the spaces, which the server knows.
+    func check(_ configuration: RunConfiguration) throws {
         try require("the algorithm", configuration.algorithm.rawValue, algorithm)
         try require("the environment", configuration.environment, environment)
         try require("the seed", "\(configuration.seed)", "\(seed)")
-        try require("the observation space", observationSpace.description, self.observationSpace)
-        try require("the action space", actionSpace.description, self.actionSpace)
         for (key, value) in configuration.hyperparameters.resolved where !Checkpoint.changeable.contains(key) {
             // One that came later than the checkpoint changes nothing by its default.
             let standard = configuration.hyperparameters.schema.first { $0.key == key }!.defaultValue.text
             try require("the hyperparameter \(key)", value, hyperparameters[key] ?? standard)
+        }
+    }
+
+    private func require(_ what: String, _ now: String, _ then: String) throws {
+        guard now == then else {
+            throw CheckpointError("\(what) is \(now) now, and was \(then) when the checkpoint was written")
         }
     }
 

@@ -3,7 +3,7 @@ import GymCore
 import RunFiles
 
 /// The folder `checkpoints/` of a run: a file for each, named by the step, of which the newest two are kept.
-public struct CheckpointFolder {
+public struct CheckpointFolder: Sendable {
     private let url: URL
 
     /// Two: when the newest is found broken, there is one before it.
@@ -16,15 +16,23 @@ public struct CheckpointFolder {
     /// Writes a checkpoint, whole or not at all, then removes those that are no longer kept.
     ///
     /// - Returns: the file's path.
+    /// - Throws: ``RunFileError``.
     @discardableResult
     public func write(_ checkpoint: Checkpoint) throws -> String {
-        let path = file(checkpoint.steps)
+        var pieces: [[UInt8]] = []
+        var writer = StateWriter { pieces.append([UInt8]($0)) }
+        checkpoint.write(to: &writer)
+        writer.flush()
+        var rest = pieces.makeIterator()
+        try write(steps: checkpoint.steps) { rest.next() }
+        return file(checkpoint.steps)
+    }
+
+    /// Writes the checkpoint of a step from its pieces.
+    func write(steps: Int, next: () -> [UInt8]?) throws {
         guard mkdir(url.path, 0o755) == 0 || errno == EEXIST else { throw DurableFile.failure(url.path) }
-        try checkpoint.write(to: path)
-        for steps in self.steps.filter({ $0 < checkpoint.steps }).dropLast(CheckpointFolder.kept - 1) {
-            unlink(file(steps))
-        }
-        return path
+        try CheckpointFile.write(to: file(steps), version: Checkpoint.version, next: next)
+        for old in self.steps.filter({ $0 < steps }).dropLast(CheckpointFolder.kept - 1) { unlink(file(old)) }
     }
 
     /// The newest checkpoint that is whole.
@@ -49,7 +57,8 @@ public struct CheckpointFolder {
         throw CheckpointError(faults.joined(separator: "\n"))
     }
 
-    private func file(_ steps: Int) -> String { url.appendingPathComponent("\(steps)\(CheckpointFolder.ending)").path }
+    /// Where the checkpoint of a step is.
+    func file(_ steps: Int) -> String { url.appendingPathComponent("\(steps)\(CheckpointFolder.ending)").path }
 
     /// The steps of the checkpoints there are, in order.
     private var steps: [Int] {

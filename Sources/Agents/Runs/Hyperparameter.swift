@@ -28,6 +28,10 @@ public struct Hyperparameter: Sendable {
         case networks
         /// Filters, kernel and stride of convolutions: `[[32, 8, 4], [64, 4, 2]]`.
         case convolutions
+        /// How often to learn: a number of steps, also as `(8, "step")`, or of whole episodes, `(1, "episode")`.
+        case frequency(ClosedRange<Int>)
+        /// Options of an environment: `dict(g=9.8)`.
+        case options
         /// The same, or `null`.
         case optional(Kind)
 
@@ -45,9 +49,14 @@ public struct Hyperparameter: Sendable {
             case .automatic(let range):
                 "a number from \(range.lowerBound) to \(range.upperBound), auto, or auto_ before a number to start from"
             case .choice(let names): "one of " + names.joined(separator: ", ")
-            case .networks: "the widths of the hidden layers, as [64, 64] or dict(pi=[64, 64], vf=[64, 64])"
+            case .networks:
+                "the widths of the hidden layers, as [64, 64] or dict(pi=[64, 64], vf=[64, 64]); layers that actor and "
+                    + "critic share, as in [64, dict(…)], there are none"
             case .convolutions:
                 "filters, kernel and stride of one to eight convolutions, as [[32, 8, 4], [64, 4, 2]]"
+            case .frequency(let range):
+                "a whole number of steps from \(range.lowerBound) to \(range.upperBound), or of episodes, as (1, \"episode\")"
+            case .options: "options of the environment, as dict(g=9.8)"
             case .optional(let kind): kind.description + "; or null"
             }
         }
@@ -63,6 +72,14 @@ public struct Hyperparameter: Sendable {
         case text(String)
         case networks(actor: [Int], critic: [Int])
         case convolutions([ConvolutionSize])
+        case frequency(Int, FrequencyUnit)
+        case options([EnvironmentOption])
+
+        /// What a frequency counts.
+        public enum FrequencyUnit: String, Sendable {
+            case step
+            case episode
+        }
 
         /// As it is written in a preset.
         public var text: String {
@@ -75,6 +92,10 @@ public struct Hyperparameter: Sendable {
             case .text(let text): text
             case .networks(let actor, let critic):
                 actor == critic ? "\(actor)" : "dict(pi=\(actor), vf=\(critic))"
+            case .frequency(let count, .step): String(count)
+            case .frequency(let count, .episode): "(\(count), episode)"
+            case .options(let options):
+                "dict(" + options.map { "\($0.key)=\($0.value)" }.joined(separator: ", ") + ")"
             case .convolutions(let sizes): "\(sizes.map { [$0.filters, $0.kernel, $0.stride] })"
             }
         }
@@ -124,7 +145,10 @@ extension Hyperparameter.Kind {
             return isStart ? (number > 0 ? .text(text) : nil) : .real(number)
         case .networks:
             if let widths = parseWidths(text) { return .networks(actor: widths, critic: widths) }
-            guard let entries = parsePythonDict(text), entries.count == 2,
+            // Stable-Baselines3 before 1.8 had the dictionary in a list.
+            let isInList = text.hasPrefix("[") && text.hasSuffix("]")
+            guard let entries = parsePythonDict(isInList ? String(text.dropFirst().dropLast()) : text),
+                entries.count == 2,
                 let actor = entries.first(where: { $0.key == "pi" }).flatMap({ parseWidths($0.value) }),
                 let critic = entries.first(where: { $0.key == "vf" || $0.key == "qf" }).flatMap({
                     parseWidths($0.value)
@@ -132,6 +156,10 @@ extension Hyperparameter.Kind {
             else { return nil }
             return .networks(actor: actor, critic: critic)
         case .convolutions: return parseConvolutions(text).map { .convolutions($0) }
+        case .frequency(let range):
+            guard let (count, unit) = parseFrequency(text), range.contains(count) else { return nil }
+            return .frequency(count, unit)
+        case .options: return parsePythonDict(text).map { .options($0.map { EnvironmentOption($0.key, $0.value) }) }
         case .optional(let kind):
             return ["null", "None", "none", "~", ""].contains(text) ? Hyperparameter.Value.none : kind.parse(text)
         }
@@ -149,6 +177,19 @@ private func parseWidths(_ text: String) -> [Int]? {
     }
     guard widths.count <= 8, widths.allSatisfy({ $0 != nil && (1...65_536).contains($0!) }) else { return nil }
     return widths.map { $0! }
+}
+
+/// `8`, `(8, "step")` or `[1, episode]` as a number of steps or episodes.
+private func parseFrequency(_ text: String) -> (count: Int, unit: Hyperparameter.Value.FrequencyUnit)? {
+    let parts = text.trimmingCharacters(in: CharacterSet(charactersIn: "()[] ")).split(separator: ",").map {
+        $0.trimmingCharacters(in: CharacterSet(charactersIn: " '\""))
+    }
+    // The zoo writes 1e5 for 100000.
+    guard let first = parts.first, let number = Double(first), let count = Int(exactly: number), parts.count <= 2 else {
+        return nil
+    }
+    if parts.count == 1 { return text.contains("(") || text.contains("[") ? nil : (count, .step) }
+    return Hyperparameter.Value.FrequencyUnit(rawValue: parts[1]).map { (count, $0) }
 }
 
 /// `[[32, 8, 4], [64, 4, 2]]` as sizes; one to eight of them.
@@ -218,6 +259,9 @@ public struct Hyperparameters: Sendable {
             "eval_freq", .integer(0...Int.max), .integer(25_000),
             "steps after which greedy episodes are played, and the best policy kept in best/; 0: never"),
         .init("eval_episodes", .integer(1...10_000), .integer(5), "greedy episodes of such an evaluation"),
+        .init(
+            "env_kwargs", .optional(.options), .none,
+            "options of the environment; --option KEY=VALUE sets one of them"),
     ]
 
     /// All defaults.
@@ -228,13 +272,32 @@ public struct Hyperparameters: Sendable {
     }
 
     /// Keys of the zoo whose values are dictionaries of further keys.
-    private static let groups = ["policy_kwargs", "features_extractor_kwargs", "normalize", "env_kwargs"]
+    private static let groups = ["policy_kwargs", "features_extractor_kwargs", "normalize"]
+
+    /// Keys of the zoo that ask for something that is done otherwise here, and how.
+    private static let elsewhere = [
+        "env_wrapper":
+            "wrappers belong to whoever serves the environment: wrap it there (python -m swift_gym.serve serves what "
+            + "Gymnasium makes), or set frame_stack for stacks of frames and normalize for running normalisation",
+        "vec_env_wrapper":
+            "wrappers belong to whoever serves the environment; frame_stack and normalize are hyperparameters here",
+        "callback":
+            "callbacks of Stable-Baselines3 are Python; eval_freq evaluates, and a program of one's own has callbacks "
+            + "in Swift (docs/train-from-swift.md)",
+        "replay_buffer_class": "there is one replay buffer; prioritized_replay is a hyperparameter of dqn",
+        "replay_buffer_kwargs": "there is one replay buffer, and it has no options",
+        "monitor_kwargs": "episodes' returns and lengths come from the server, and nothing is to be set",
+    ]
 
     /// Sets a value from its text.
     ///
     /// - Parameter source: where it was said, for messages: `--set`, `preset CartPole-v1`.
     /// - Throws: ``HyperparameterError`` with the nearest keys, or with what the value may be.
     public mutating func set(_ key: String, _ text: String, source: String) throws {
+        if let instead = Hyperparameters.elsewhere[key] {
+            if Hyperparameter.Kind.optional(.bool).parse(text) == Hyperparameter.Value.none { return }
+            throw HyperparameterError(key: key, description: "\(source): \(key) is not supported: \(instead)")
+        }
         if Hyperparameters.groups.contains(key), let entries = parsePythonDict(text) {
             if key == "normalize" { try set(key, "true", source: source) }
             for entry in entries { try set(entry.key, entry.value, source: source) }
@@ -250,6 +313,19 @@ public struct Hyperparameters: Sendable {
         }
         // PyTorch's classes by their last name: nn.ReLU, torch.nn.ReLU.
         let value = key == "activation_fn" ? String(unquoted.split(separator: ".").last ?? "").lowercased() : unquoted
+        if key == "train_freq", case .integer(let range) = known.kind, let (count, unit) = parseFrequency(value) {
+            guard unit == .step else {
+                throw HyperparameterError(
+                    key: key,
+                    description: "\(source): train_freq is '\(text)': learning after whole episodes is not supported; "
+                        + "a number of steps is, such as train_freq=64 with gradient_steps=-1 for as many updates")
+            }
+            if range.contains(count) {
+                values[key] = .integer(count)
+                wereSet.insert(key)
+                return
+            }
+        }
         guard let parsed = known.kind.parse(value) else {
             throw HyperparameterError(
                 key: key, description: "\(source): \(key) is '\(text)'; it has to be \(known.kind.description)")
@@ -279,6 +355,34 @@ public struct Hyperparameters: Sendable {
         guard case .bool(let value) = self[key] else { preconditionFailure("\(key) is no bool") }
         return value
     }
+
+    /// The options of the environment.
+    public var environmentOptions: [EnvironmentOption] {
+        get {
+            if case .options(let options) = self["env_kwargs"] { return options }
+            return []
+        }
+        set { self["env_kwargs"] = newValue.isEmpty ? Hyperparameter.Value.none : .options(newValue) }
+    }
+
+    /// Sets one option of the environment, and leaves the others.
+    public mutating func setOption(_ key: String, _ value: String) {
+        var options = environmentOptions.filter { $0.key != key }
+        options.append(EnvironmentOption(key, value))
+        environmentOptions = options
+    }
+
+    /// How often to learn, in steps of each environment or in whole episodes.
+    public func frequency(_ key: String) -> (count: Int, unit: Hyperparameter.Value.FrequencyUnit) {
+        switch self[key] {
+        case .frequency(let count, let unit): return (count, unit)
+        case .integer(let count): return (count, .step)
+        default: preconditionFailure("\(key) is no frequency")
+        }
+    }
+
+    /// Whether there is such a key.
+    public func has(_ key: String) -> Bool { values[key] != nil }
 
     /// The value of a key that is a whole number.
     public func integer(_ key: String) -> Int {

@@ -1,4 +1,5 @@
 import GymCore
+import RunFiles
 
 /// An algorithm in the middle of a run.
 public protocol Learner: AnyObject {
@@ -17,6 +18,12 @@ public protocol Learner: AnyObject {
     /// - Throws: what the environments throw, or ``NotFiniteError``.
     func iterate() throws -> Metrics
 
+    /// Takes over the policy of another run, before the first iteration.
+    ///
+    /// - Parameter tensors: what that run's ``policy`` gave.
+    /// - Throws: ``PolicyError`` that names the array which is missing or of another shape.
+    func start(from tensors: [NamedTensor]) throws
+
     /// Writes everything that the run needs to go on exactly after an iteration, but for the environments' own state.
     /// Not to be called after an iteration that threw.
     func save(to writer: inout StateWriter)
@@ -28,24 +35,4 @@ public protocol Learner: AnyObject {
     /// The environments are not where they were: the next iteration starts new episodes in all of them. What was
     /// learnt stays.
     func startFreshEpisodes()
-}
-
-/// A network, an observation or a loss went out of the finite numbers; nothing was applied, but the critics' step where
-/// the actor fails after it. The learner stands within an iteration: it goes on from what was saved before.
-public struct NotFiniteError: Error, Hashable, CustomStringConvertible {
-    /// What is not finite.
-    public let term: String
-    /// The step at which it was noticed.
-    public let step: Int
-
-    /// An error that names what went out of the finite numbers, and when.
-    public init(term: String, step: Int) {
-        self.term = term
-        self.step = step
-    }
-
-    /// Names the term and the step.
-    public var description: String {
-        "\(term) is not a finite number at step \(step); a smaller learning_rate or normalize: true may help"
-    }
 }

@@ -42,7 +42,8 @@ public struct ProgressTable: Sendable {
         self.rows = rows
     }
 
-    private static let steps = "time/total_timesteps"
+    /// The column of the steps done.
+    static let steps = "time/total_timesteps"
 
     /// What a metric was after how many steps, where it has a value; `nil` when there is no such column.
     public func curve(_ metric: String) -> [(x: Double, y: Double)]? {

@@ -9,25 +9,33 @@ enum RandomStream: UInt32 {
     case environments = 3
     case exploration = 4
     case targets = 5
+    case evaluations = 6
+    case finalEpisodes = 7
+    case drawnActions = 8
 
     /// The stream's generator for a run's seed.
     func generator(seed: UInt64) -> NumPyGenerator {
         NumPyGenerator(SeedSequence(seed: seed, spawnKey: [rawValue]))
     }
 
+    /// The stream's generator at a step of the run, which is 0 where it begins.
+    private func generator(seed: UInt64, at steps: Int) -> NumPyGenerator {
+        if steps == 0 { return generator(seed: seed) }
+        let key = [rawValue, UInt32(truncatingIfNeeded: steps), UInt32(truncatingIfNeeded: steps >> 32)]
+        return NumPyGenerator(SeedSequence(seed: seed, spawnKey: key))
+    }
+
     /// Seeds of the episodes that a run starts with at the given step: 0, or where it went on without its environments.
     static func episodeSeeds(seed: UInt64, steps: Int, count: Int) -> [UInt64] {
-        let stream = RandomStream.environments
-        var generator =
-            steps == 0
-            ? stream.generator(seed: seed)
-            : NumPyGenerator(
-                SeedSequence(
-                    seed: seed,
-                    spawnKey: [
-                        stream.rawValue, UInt32(truncatingIfNeeded: steps), UInt32(truncatingIfNeeded: steps >> 32),
-                    ]))
+        var generator = RandomStream.environments.generator(seed: seed, at: steps)
         return (0..<count).map { _ in generator.next() }
+    }
+
+    /// The seed of the evaluation at the given step: others each time, so that the best of a run's policies is not the
+    /// one that was lucky with the same few starts again and again.
+    static func evaluationSeed(seed: UInt64, steps: Int) -> UInt64 {
+        var generator = RandomStream.evaluations.generator(seed: seed, at: steps)
+        return generator.next()
     }
 
     /// A part of the stream, for work that is divided.

@@ -59,9 +59,12 @@ public enum A2C: Method {
         on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
     ) throws -> any Learner {
         let context = options.context(Parts(count: c.parts, slices: 1))
-        if c.advantage != .monteCarlo { _ = try c.rolloutRows(environments: batch.count, context.parts) }
         let model = try ActorCritic(
             c, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, seed: options.seed)
+        if c.advantage != .monteCarlo {
+            try requireRolloutMemory(
+                model, rows: c.rolloutRows(environments: batch.count, context.parts))
+        }
         return try OnPolicyLearner(c, Update(c, model, context), on: batch, seed: options.seed, context)
     }
 

@@ -61,11 +61,9 @@ public enum PPO: Method {
         }
         let model = try ActorCritic(
             c, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, seed: options.seed)
-        let rowBytes =
-            Rollout.rowBytes(format: model.input.encoder.format, actionSize: model.codec.size) + 4 * c.epochs
-        try requireMemory(
-            Double(rowBytes) * Double(rows), for: "n_steps",
-            "the n_steps × n_envs = \(rows) steps of a rollout, gone through n_epochs = \(c.epochs) times,")
+        // Each epoch has an order of the rows.
+        try requireRolloutMemory(
+            model, rows: rows, more: 4 * c.epochs, ", gone through n_epochs = \(c.epochs) times,")
         return try OnPolicyLearner(
             c, Update(c, model, rows: rows, seed: options.seed, context), on: batch, seed: options.seed, context)
     }

@@ -166,3 +166,16 @@ extension Method where Settings: OnPolicySettings {
             normalisation: Normalisation(configuration, size: model.input.encoder.size, environments: 1))
     }
 }
+
+/// Refuses rollouts that there is no memory for.
+///
+/// - Parameters:
+///   - more: bytes of a row that a method needs besides.
+///   - words: what it needs them for.
+/// - Throws: ``HyperparameterError``.
+func requireRolloutMemory(_ model: ActorCritic, rows: Int, more: Int = 0, _ words: String = "") throws {
+    let rowBytes = Rollout.rowBytes(format: model.input.encoder.format, actionSize: model.codec.size) + more
+    try requireMemory(
+        Double(rowBytes) * Double(rows), for: "n_steps",
+        "the n_steps × n_envs = \(rows) steps of a rollout" + words)
+}

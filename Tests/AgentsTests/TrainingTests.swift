@@ -17,7 +17,7 @@ import Testing
         _ environment: String = "CartPole-v1", seed: UInt64 = 3, steps: Int = 4096, evaluateEvery: Int = 0
     ) throws -> RunConfiguration {
         try RunConfiguration(
-            PPO.self, on: environment, seed: seed,
+            .ppo, on: environment, seed: seed,
             settings: [
                 "n_timesteps": "\(steps)", "n_envs": "4", "n_steps": "64", "eval_freq": "\(evaluateEvery)",
                 "eval_episodes": "2",
@@ -201,8 +201,7 @@ import Testing
         let run = try RunFolder(creating: path("run"))
         let configuration = try configuration()
         let batch = try LocalBatch("CartPole-v1", count: 4)
-        let learner = try Algorithm.ppo.learner(
-            on: batch, hyperparameters: configuration.hyperparameters, seed: 3)
+        let learner = try Inner.ppo(batch, configuration.hyperparameters, seed: 3)
         func checkpoint() throws -> Checkpoint {
             Checkpoint(
                 configuration, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace,
@@ -229,8 +228,7 @@ import Testing
         try Data("in the way".utf8).write(to: URL(fileURLWithPath: path("run/checkpoints")))
         let configuration = try configuration()
         let batch = try LocalBatch("CartPole-v1", count: 4)
-        let learner = try Algorithm.ppo.learner(
-            on: batch, hyperparameters: configuration.hyperparameters, seed: 3)
+        let learner = try Inner.ppo(batch, configuration.hyperparameters, seed: 3)
         let writer = CheckpointWriter(CheckpointFolder(of: run))
         let checkpoint = Checkpoint(
             configuration, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, learner: learner,

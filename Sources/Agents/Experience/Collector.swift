@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// What one step of all environments brought. Every array has a row an environment, and holds until the next step.
 package struct CollectedStep {
@@ -199,15 +200,15 @@ package final class Collector {
         normalisation.apply(observations.floats)
     }
 
-    /// Takes over the statistics of another run, before the first step.
-    package func adopt(_ normalisation: Normalisation) { self.normalisation = normalisation }
-
     /// Throws where a number is not finite.
     private func check(_ rows: Rows) throws {
         if encoder.format.element == .float32 && !rows.floats.isFinite {
             throw NotFiniteError.observation(in: batch.results, step: steps)
         }
     }
+
+    /// Takes over another run's statistics.
+    func start(from tensors: [NamedTensor]) throws { try normalisation.load(tensors.byName) }
 
     /// Writes or reads where the environments stand and what was seen of them.
     package func code(_ state: inout StateCoder) throws {

@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// What an off-policy method says to the loop that all of them share.
 package protocol OffPolicyMethod: AnyObject {
@@ -7,6 +8,8 @@ package protocol OffPolicyMethod: AnyObject {
     var updates: Int { get }
     /// Floating-point operations of an update's matrix products, about.
     var operations: Double { get }
+    /// All parameters that are saved with the policy: first what it acts by, then critics and targets.
+    var stores: [ParameterStore] { get }
     /// The greedy policy as it stands.
     func policy(normalisation: Normalisation) -> any Policy
 
@@ -75,13 +78,13 @@ package final class OffPolicyLearner<Learning: OffPolicyMethod>: CodedLearner {
 
     package init<Declared: OffPolicySettings>(
         _ configuration: MethodConfiguration<Declared>, _ method: Learning, collector: Collector, replays: [Replay],
-        parts: Parts, workers: Workers, overlaps: Bool, actsBeforeLearning: Bool = false
+        _ context: UpdateContext, overlaps: Bool, actsBeforeLearning: Bool = false
     ) {
         self.method = method
         self.collector = collector
         self.replays = replays
-        self.parts = parts
-        self.workers = workers
+        parts = context.parts
+        workers = context.workers
         self.overlaps = overlaps
         self.actsBeforeLearning = actsBeforeLearning
         actsAhead = configuration.actAhead
@@ -177,6 +180,11 @@ package final class OffPolicyLearner<Learning: OffPolicyMethod>: CodedLearner {
         collector.startFreshEpisodes()
         hasActed = false
         for environment in 0..<collector.count { method.episodeEnded(environment) }
+    }
+
+    package func start(from tensors: [NamedTensor]) throws {
+        try method.stores.load(tensors)
+        try collector.start(from: tensors)
     }
 
     package func code(_ state: inout StateCoder) throws {

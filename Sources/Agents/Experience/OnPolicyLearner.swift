@@ -1,5 +1,6 @@
 import GymCore
 import NeuralNetwork
+import RunFiles
 
 /// What an on-policy method says to the loop that all of them share.
 package protocol OnPolicyMethod: AnyObject {
@@ -57,19 +58,20 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
 
     /// - Throws: ``HyperparameterError`` when there is no memory for the rollouts.
     package init<Declared: OnPolicySettings>(
-        _ c: MethodConfiguration<Declared>, _ method: Learning, on batch: any EnvironmentBatch, parts: Parts,
-        options: LearnerOptions, workers: Workers
+        _ c: MethodConfiguration<Declared>, _ method: Learning, on batch: any EnvironmentBatch, seed: UInt64,
+        _ context: UpdateContext
     ) throws {
         self.method = method
+        let parts = context.parts
         self.parts = parts
-        self.workers = workers
+        workers = context.workers
         let (model, format) = (method.model, method.model.input.encoder.format)
         noiseInterval = c.usesStateDependentNoise ? c.noiseInterval : -1
         totalSteps = c.steps
         collector = try Collector(
             batch, encoder: model.input.encoder, codec: model.codec,
             normalisation: Normalisation(c, size: model.input.encoder.size, environments: batch.count), parts: parts,
-            seed: options.seed)
+            seed: seed)
         let share = batch.count / parts.count
         rollouts = (0..<parts.count).map { _ in
             Rollout(
@@ -78,8 +80,8 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
         }
         acting = (0..<parts.count).map {
             Acting(
-                model.actor.makePass(rows: share), generator: parts.generator(.actions, seed: options.seed, part: $0),
-                noise: parts.generator(.exploration, seed: options.seed, part: $0))
+                model.actor.makePass(rows: share), generator: parts.generator(.actions, seed: seed, part: $0),
+                noise: parts.generator(.exploration, seed: seed, part: $0))
         }
         maps = Matrix(rows: batch.count, columns: model.actor.head.mapSize)
     }
@@ -138,6 +140,11 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
     // MARK: State
 
     package func startFreshEpisodes() { collector.startFreshEpisodes() }
+
+    package func start(from tensors: [NamedTensor]) throws {
+        try method.model.stores.load(tensors)
+        try collector.start(from: tensors)
+    }
 
     /// The rollouts are not needed: they were learnt from, and are thrown away.
     package func code(_ state: inout StateCoder) throws {

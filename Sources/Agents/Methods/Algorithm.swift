@@ -17,12 +17,6 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
     /// A method by its type.
     public init(_ method: any Method.Type) { self.method = method }
 
-    /// The method that declares these settings; `nil` where it is not in the registry.
-    init?(declaring settings: Settings) {
-        guard let method = Algorithm.methods.first(where: { $0.settings === settings }) else { return nil }
-        self.method = method
-    }
-
     /// The method of a name; `nil` where there is none.
     public init?(rawValue: String) {
         guard let method = Algorithm.methods.first(where: { $0.name == rawValue }) else { return nil }
@@ -53,11 +47,11 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
     ///     enough to do.
     /// - Throws: ``UnsupportedSpaceError``, or ``HyperparameterError`` for values that do not go together.
     public func learner(
-        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, overlaps: Bool = false,
-        threads: Int? = nil
+        on batch: any EnvironmentBatch, hyperparameters: Hyperparameters, seed: UInt64, threads: Int? = nil,
+        overlaps: Bool = false
     ) throws -> any Learner {
         try method.learner(
-            on: batch, hyperparameters, options: LearnerOptions(seed: seed, threads: threads, overlaps: overlaps))
+            on: batch, hyperparameters, LearnerOptions(seed: seed, threads: threads, overlaps: overlaps))
     }
 
     /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.

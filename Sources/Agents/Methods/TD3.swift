@@ -13,6 +13,7 @@ public enum TD3: Method {
     /// which is Stable-Baselines3's to be given and here the paper's.
     public final class Settings: ExplorationSettings, DeclaredSettings, @unchecked Sendable {
         public static let declared = Settings()
+        public static var method: any Method.Type { TD3.self }
 
         /// `tau`
         public let tau = Setting<Double>("tau", 0.005, in: 0...1, "how far the targets follow each time")
@@ -36,37 +37,20 @@ public enum TD3: Method {
         }
     }
 
-    /// TD3's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.td3_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
+        on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
     ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
-        on batch: any EnvironmentBatch, _ configuration: Configuration, _ options: LearnerOptions
-    ) throws -> OffPolicyLearner<Networks> {
-        try BoxExperience(name, on: batch, configuration, options).learner { experience in
-            Networks(
-                configuration, experience.shape, replays: experience.replays, parts: experience.parts,
-                seed: options.seed, experience.context)
-        }
+        try BoxExperience(name, on: batch, c, options).learner(Networks.init)
     }
 
     public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+        _ c: Configuration, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy {
-        let configuration = Configuration(hyperparameters)
-        let shape = try BoxShape(
-            name, configuration, observationSpace: observationSpace, actionSpace: actionSpace, environments: 1)
-        return Networks(configuration, shape).policy(
-            normalisation: Normalisation(configuration, size: shape.input.encoder.size, environments: 1))
+        try BoxShape(name, c, observationSpace, actionSpace).policy(c, Networks.init)
     }
 
     // MARK: Networks
@@ -81,11 +65,8 @@ public enum TD3: Method {
         private let criticStep: GradientStep
         private let actorStep: GradientStep
 
-        private let shape: BoxShape
+        private let work: BoxWork
         private let exploration: Exploration
-        private let minibatches: Minibatches
-        private let workers: Workers
-        private let parts: Parts
         private let tau: Float
         private let delay: Int
         private let noiseDeviation: Double
@@ -112,21 +93,13 @@ public enum TD3: Method {
             }
         }
 
-        /// Networks of the given shape; without replays, for weights to be loaded into.
-        package init(
-            _ c: Configuration, _ shape: BoxShape, replays: [Replay] = [], parts: Parts = Parts(slices: 2),
-            seed: UInt64 = 0, _ context: UpdateContext = UpdateContext(workers: Workers(threads: 1))
-        ) {
-            self.shape = shape
-            self.parts = parts
-            workers = context.workers
+        package init(_ c: Configuration, _ work: BoxWork) {
+            self.work = work
+            let (shape, parts) = (work.shape, work.parts)
             tau = Float(c.tau)
             delay = c.policyDelay
             noiseDeviation = c.targetNoise
             noiseClip = Float(c.targetNoiseClip)
-            minibatches = Minibatches(
-                count: c.batchSize, replays: replays, format: shape.input.encoder.format,
-                actionSize: shape.actionSize, parts: parts, seed: seed)
 
             func network(_ name: String, _ layout: inout ParameterLayout) -> Network {
                 shape.input.network(
@@ -136,7 +109,7 @@ public enum TD3: Method {
             var layout = ParameterLayout()
             actor = network("actor", &layout)
             parameters = ParameterStore(layout)
-            var generator = RandomStream.initialisation.generator(seed: seed)
+            var generator = RandomStream.initialisation.generator(seed: work.seed)
             actor.initialise(parameters, hidden: .uniform, output: .uniform, generator: &generator)
             var targetLayout = ParameterLayout()
             _ = network("actor_target", &targetLayout)
@@ -145,34 +118,35 @@ public enum TD3: Method {
             critic = CriticEnsemble(
                 count: c.critics, observationSize: shape.observationSize, actionSize: shape.actionSize,
                 hidden: c.hiddenLayers.critic, activation: c.activation, layerNorm: c.layerNorm,
-                pieces: parts.pieces, rows: minibatches.largest, generator: &generator)
+                pieces: parts.pieces, rows: work.minibatches.largest, generator: &generator)
 
-            criticStep = GradientStep([("the critics'", critic.parameters)], parts: parts, context) {
+            criticStep = GradientStep([("the critics'", critic.parameters)], work.context) {
                 Adam(count: $0, epsilon: c.adamEpsilon)
             }
-            actorStep = GradientStep([("the actor's", parameters)], parts: parts, context) {
+            actorStep = GradientStep([("the actor's", parameters)], work.context) {
                 Adam(count: $0, epsilon: c.adamEpsilon)
             }
             targets = TargetNetworks(
-                [(target, parameters), (critic.target, critic.parameters)], workers: context.workers)
-            exploration = Exploration(c, shape, seed: seed, parts: parts)
+                [(target, parameters), (critic.target, critic.parameters)], workers: work.workers)
+            exploration = Exploration(c, work)
             actingWorkspace = Network.Workspace(for: actor, capacity: shape.environments)
-            let (actor, rows) = (actor, minibatches.largest)
+            let (actor, rows) = (actor, work.minibatches.largest)
             pieces = (0..<parts.pieces).map {
-                Piece(actor, rows: rows, generator: parts.generator(.targets, seed: seed, piece: $0))
+                Piece(actor, rows: rows, generator: parts.generator(.targets, seed: work.seed, piece: $0))
             }
         }
 
         package var operations: Double {
-            2 * Double(minibatches.count)
+            2 * Double(work.minibatches.count)
                 * (3 * actor.multiplications + 9 * critic.networks[0].multiplications)
         }
 
+        package var stores: [ParameterStore] { [parameters, target, critic.parameters, critic.target] }
+
         package func policy(normalisation: Normalisation) -> any Policy {
             GreedyPolicy(
-                actor, parameters, others: [target, critic.parameters, critic.target],
-                head: DeterministicHead(actionSize: shape.actionSize), codec: shape.codec,
-                encoder: shape.input.encoder, normalisation: normalisation)
+                actor, stores, head: DeterministicHead(actionSize: work.shape.actionSize), codec: work.shape.codec,
+                encoder: work.shape.input.encoder, normalisation: normalisation)
         }
 
         // MARK: Acting
@@ -196,22 +170,23 @@ public enum TD3: Method {
         // MARK: Learning
 
         package func update(learningRate: Double, progress: Progress, normalisation: Normalisation) throws {
+            let (minibatches, workers) = (work.minibatches, work.workers)
             minibatches.draw()
             workers.run(pieces.count) { index in
                 let (piece, batch) = (pieces[index], minibatches.gather(index, normalisation: normalisation))
                 evaluateTargets(piece, batch, index)
                 piece.loss = critic.regress(
-                    batch.inputs, towards: piece.targets.prefix(batch.count), weight: 1 / Float(minibatches.count),
+                    batch.inputs, towards: piece.targets.prefix(batch.count), weight: 1 / Float(work.minibatches.count),
                     piece: index, gradient: criticStep.gradient(piece: index))
             }
-            let criticLoss = pieces.reduce(0) { $0 + $1.loss } / Double(minibatches.count)
+            let criticLoss = pieces.reduce(0) { $0 + $1.loss } / Double(work.minibatches.count)
             try NotFinite.check(criticLoss, "the critics' loss")
             try criticStep.apply(learningRate: learningRate)
 
             // CRUCIAL and easy to overlook: the delay holds for the critics' targets as well as for the actor.
             if (updates + 1) % delay == 0 {
                 workers.run(pieces.count) { index in improve(pieces[index], minibatches.pieces[index], index) }
-                let actorLoss = pieces.reduce(0) { $0 + $1.loss } / Double(minibatches.count)
+                let actorLoss = pieces.reduce(0) { $0 + $1.loss } / Double(work.minibatches.count)
                 try NotFinite.check(actorLoss, "the actor's loss")
                 try actorStep.apply(learningRate: learningRate)
                 targets.follow(rate: tau)
@@ -242,7 +217,7 @@ public enum TD3: Method {
         private func improve(_ piece: Piece, _ batch: TransitionBatch, _ index: Int) {
             batch.actions.copy(actor.forward(parameters, batch.observationRows, piece.workspace))
             let (values, byAction) = critic.ascend(
-                batch.inputs, slope: -1 / Float(minibatches.count), onlyFirst: true, piece: index)
+                batch.inputs, slope: -1 / Float(work.minibatches.count), onlyFirst: true, piece: index)
             piece.loss = -values.sum()
             piece.workspace.dense.outputGradients(rows: batch.count).copy(byAction)
             actor.backward(
@@ -261,9 +236,14 @@ public enum TD3: Method {
             for store in [target, critic.target] { try state(store) }
             try criticStep.code(&state)
             try actorStep.code(&state)
-            try minibatches.code(&state)
+            try work.minibatches.code(&state)
             for piece in pieces { try state(&piece.generator) }
             try exploration.code(&state)
         }
     }
+}
+
+extension Algorithm {
+    /// ``TD3``.
+    public static let td3 = Algorithm(TD3.self)
 }

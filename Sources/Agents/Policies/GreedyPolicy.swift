@@ -10,8 +10,6 @@ package final class GreedyPolicy: Policy {
     let parameters: ParameterStore
     /// What is saved with the policy besides: critics and targets.
     private let others: [ParameterStore]
-    /// What these were copied from.
-    private let sources: [ParameterStore]
     let head: any Head
     /// The head, where it draws.
     private let stochastic: (actor: Actor, pass: ActorPass)?
@@ -27,24 +25,22 @@ package final class GreedyPolicy: Policy {
     private static let rows = 128
 
     /// - Parameters:
-    ///   - parameters: what the network acts by; copied, as are `others`.
-    ///   - others: what is saved with the policy besides.
+    ///   - stores: what the network acts by, then what is saved with the policy besides; copied.
     package init(
-        _ network: Network, _ parameters: ParameterStore, others: [ParameterStore], head: any Head,
+        _ network: Network, _ stores: [ParameterStore], head: any Head,
         codec: ActionCodec, encoder: ObservationEncoder, normalisation: Normalisation
     ) {
         self.network = network
         self.head = head
         if let head = head as? any StochasticHead {
-            let actor = Actor(network, copying: parameters, head: head)
+            let actor = Actor(network, copying: stores[0], head: head)
             stochastic = (actor, actor.makePass(rows: GreedyPolicy.rows))
             self.parameters = actor.parameters
         } else {
             stochastic = nil
-            self.parameters = ParameterStore(copying: parameters)
+            self.parameters = ParameterStore(copying: stores[0])
         }
-        self.others = others.map { ParameterStore(copying: $0) }
-        sources = [parameters] + others
+        others = stores.dropFirst().map { ParameterStore(copying: $0) }
         self.codec = codec
         self.encoder = encoder
         self.normalisation = normalisation
@@ -63,41 +59,39 @@ package final class GreedyPolicy: Policy {
 
     package var drawsActions: Bool { stochastic != nil }
 
+    /// Noise that lasts is drawn anew each step.
     package func act(
         on batch: BatchBuffer, count: Int, actions target: BatchBuffer, generators: inout [NumPyGenerator]
     ) {
         guard let (actor, pass) = stochastic else { return act(on: batch, count: count, actions: target) }
         let maps = Matrix(rows: 1, columns: actor.head.mapSize)
-        // Row by row, so that what one environment draws depends on no other.
-        self.pass(over: batch, count: count, atATime: 1, to: target) { rows, actions, range in
-            let index = range.lowerBound
-            actor.head.drawMaps(parameters, generator: &generators[index], into: maps)
-            actor.act(
-                rows, maps: maps, generator: &generators[index], pass, into: actions,
-                logProbabilities: logProbabilities[range])
+        var environment = 0
+        self.pass(over: batch, count: count, to: target) { rows, actions, logProbabilities in
+            for row in 0..<rows.count {
+                actor.head.drawMaps(parameters, generator: &generators[environment], into: maps)
+                actor.act(
+                    rows[row..<row + 1], maps: maps, generator: &generators[environment], pass,
+                    into: actions[rows: row..<row + 1], logProbabilities: logProbabilities[row..<row + 1])
+                environment += 1
+            }
         }
     }
 
     /// Takes in the observations, has `act` choose the actions of a few rows at a time, and writes them.
     private func pass(
-        over batch: BatchBuffer, count: Int, atATime most: Int = GreedyPolicy.rows, to target: BatchBuffer,
-        act: (_ rows: Rows, _ actions: Matrix, _ range: Range<Int>) -> Void
+        over batch: BatchBuffer, count: Int, to target: BatchBuffer,
+        act: (_ rows: Rows, _ actions: Matrix, _ logProbabilities: Vector<Float>) -> Void
     ) {
         if actions.rows < count {
             actions = Matrix(rows: count, columns: codec.size)
             logProbabilities = Vector(count: count)
         }
         let rows = observations.take(batch, count: count, normalisation)
-        for start in stride(from: 0, to: count, by: most) {
-            let range = start..<min(start + most, count)
-            act(rows[range], actions[rows: range], range)
+        for start in stride(from: 0, to: count, by: GreedyPolicy.rows) {
+            let range = start..<min(start + GreedyPolicy.rows, count)
+            act(rows[range], actions[rows: range], logProbabilities[range])
         }
         codec.write(actions.prefix(count), to: target)
-    }
-
-    /// Has the networks that the policy was copied from be what it is now: for a run that starts with another's policy.
-    package func overwriteSources() {
-        for (source, own) in zip(sources, [parameters] + others) { source.parameters.copy(own.parameters) }
     }
 
     package var tensors: [NamedTensor] {
@@ -105,8 +99,7 @@ package final class GreedyPolicy: Policy {
     }
 
     package func load(_ tensors: [NamedTensor]) throws {
-        let named = Dictionary(tensors.map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
-        for store in [parameters] + others { try store.load(named) }
-        try normalisation.load(named)
+        try ([parameters] + others).load(tensors)
+        try normalisation.load(tensors.byName)
     }
 }

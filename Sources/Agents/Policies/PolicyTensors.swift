@@ -25,6 +25,23 @@ extension ParameterStore {
     }
 }
 
+extension [NamedTensor] {
+    /// The arrays by their names.
+    var byName: [String: Tensor] {
+        Dictionary(map { ($0.name, $0.tensor) }, uniquingKeysWith: { first, _ in first })
+    }
+}
+
+extension [ParameterStore] {
+    /// Takes over arrays of the same names.
+    ///
+    /// - Throws: ``PolicyError``.
+    func load(_ tensors: [NamedTensor]) throws {
+        let named = tensors.byName
+        for store in self { try store.load(named) }
+    }
+}
+
 extension ParameterView {
     private var isWeight: Bool { name.hasSuffix(".weight") }
 

@@ -30,27 +30,22 @@ extension RunConfiguration {
     ///   - settings: hyperparameters by their keys, as text.
     /// - Throws: ``PresetError`` or ``HyperparameterError``.
     public init(
-        _ method: any Method.Type, on environment: String, seed: UInt64 = 0, preset: String? = nil,
+        _ algorithm: Algorithm, on environment: String, seed: UInt64 = 0, preset: String? = nil,
         settings: KeyValuePairs<String, String> = [:]
     ) throws {
-        let algorithm = Algorithm(method)
         self.init(
             algorithm: algorithm, environment: environment, seed: seed,
             hyperparameters: try algorithm.hyperparameters(
                 environment: environment, preset: preset, settings: settings.map { ($0.key, $0.value) }))
     }
 
-    /// A run of a method by its configuration: `RunConfiguration(SAC.Configuration(learningRate: 3e-4), on: "Pendulum-v1")`.
-    ///
-    /// - Precondition: the method is one of the registry's.
-    public init<Declared: DeclaredSettings>(
-        _ method: MethodConfiguration<Declared>, on environment: String, seed: UInt64 = 0
+    /// A run of the method whose configuration it is: `RunConfiguration(SAC.Configuration(gamma: 0.98), on: "Pendulum-v1")`.
+    public init<Declared>(
+        _ configuration: MethodConfiguration<Declared>, on environment: String, seed: UInt64 = 0
     ) {
-        guard let algorithm = Algorithm(declaring: Declared.declared) else {
-            preconditionFailure("\(Declared.self) are the settings of no method in the registry")
-        }
         self.init(
-            algorithm: algorithm, environment: environment, seed: seed, hyperparameters: method.hyperparameters)
+            algorithm: Algorithm(Declared.method), environment: environment, seed: seed,
+            hyperparameters: configuration.hyperparameters)
     }
 
     /// Steps after which greedy episodes are played: `eval_freq`; 0: never.
@@ -81,8 +76,8 @@ extension RunConfiguration {
     func learner(on batch: any EnvironmentBatch, _ execution: Execution) throws -> any Learner {
         try batch.require(count: hyperparameters.integer("n_envs"))
         return try algorithm.learner(
-            on: batch, hyperparameters: hyperparameters, seed: seed, overlaps: execution.overlaps,
-            threads: execution.threads)
+            on: batch, hyperparameters: hyperparameters, seed: seed, threads: execution.threads,
+            overlaps: execution.overlaps)
     }
 
     /// A policy of the shape that the run learns, for weights to be loaded into.

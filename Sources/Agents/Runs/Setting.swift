@@ -284,6 +284,8 @@ extension Setting: AnySetting {}
 public protocol DeclaredSettings: Settings {
     /// The declaration.
     static var declared: Self { get }
+    /// Whose settings they are.
+    static var method: any Method.Type { get }
 }
 
 /// A method's hyperparameters, each with its type: `configuration.learningRate = 3e-4`.
@@ -307,6 +309,15 @@ public struct MethodConfiguration<Declared: DeclaredSettings>: Sendable {
         if let environments { self[dynamicMember: \.environments] = environments }
         if let learningRate { self[dynamicMember: \.learningRate] = learningRate }
         if let gamma { self[dynamicMember: \.gamma] = gamma }
+        change(&self)
+    }
+
+    /// A preset, and over it what `change` sets.
+    ///
+    /// - Parameter preset: an environment's id, another preset's name, or the path of a YAML file.
+    /// - Throws: ``PresetError`` or ``HyperparameterError``.
+    public init(preset: String, change: (inout MethodConfiguration) -> Void = { _ in }) throws {
+        hyperparameters = try Algorithm(Declared.method).hyperparameters(environment: preset, preset: preset)
         change(&self)
     }
 

@@ -1,6 +1,5 @@
 import GymCore
 import NeuralNetwork
-import RunFiles
 
 /// Writes a learner's state, or reads it back: one description of what belongs to it serves both ways.
 ///
@@ -107,20 +106,11 @@ package struct StateCoder: ~Copyable {
 
 /// A learner whose state is described once, for writing and reading.
 package protocol CodedLearner: Learner {
-    /// What steps the environments.
-    var collector: Collector { get }
     /// Writes or reads everything that the run needs to go on exactly, but for the environments' own state.
     func code(_ state: inout StateCoder) throws
 }
 
 extension CodedLearner {
-    package func start(from tensors: [NamedTensor]) throws {
-        guard let policy = policy as? GreedyPolicy else { preconditionFailure("the policy is of another kind") }
-        try policy.load(tensors)
-        policy.overwriteSources()
-        collector.adopt(policy.normalisation)
-    }
-
     package func save(to writer: inout StateWriter) {
         // Only reading fails.
         StateCoder.write(to: &writer) { state in try! code(&state) }

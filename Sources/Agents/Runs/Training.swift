@@ -6,7 +6,7 @@ import RunFiles
 ///
 /// ```swift
 /// let server = try Connection(path: "/tmp/gym.sock")
-/// let configuration = try RunConfiguration(PPO.self, on: "CartPole-v1", seed: 1)
+/// let configuration = try RunConfiguration(.ppo, on: "CartPole-v1", seed: 1)
 /// let training = try Training(configuration, on: RemoteEnvironments(server), savingTo: .folder("runs/mine"))
 /// training.onMetrics = { metrics, step in print(step, metrics["rollout/ep_rew_mean"] ?? 0) }
 /// training.returnToReach = 475

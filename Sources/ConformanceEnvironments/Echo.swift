@@ -30,6 +30,7 @@ public struct Echo: RestorableEnvironment, Sendable {
         ("multi-discrete", .multiDiscrete(counts: [2, 3, 4, 5], starts: [0, -1, 10, 0], shape: [2, 2])),
         ("multi-binary", .multiBinary(shape: [2, 3])),
         ("text", .text(minLength: 1, maxLength: 8, characters: "abcäß日本")),
+        ("text-wide", .text(minLength: 1, maxLength: 4, characters: "a😀𝄞e\u{301}")),
         (
             "dict",
             .dict([.init("speed", .box(Box(low: Float(0), high: 1, shape: [2]))), .init("gear", .discrete(count: 3))])
@@ -156,9 +157,14 @@ public struct Echo: RestorableEnvironment, Sendable {
         }
     }
 
+    /// Spaces are shared by all.
+    public var heapBytes: Int { leaves.count * MemoryLayout<Leaf>.stride + 64 }
+
     public static let stateVersion = 1
 
     public func save(to writer: inout StateWriter) { writer.write(steps) }
 
-    public mutating func restore(from reader: inout StateReader) throws { steps = try reader.read() }
+    public mutating func restore(from reader: inout StateReader) throws {
+        steps = Int64(try reader.readCount("number of steps"))
+    }
 }

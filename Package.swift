@@ -125,7 +125,11 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests(
             "GymServerTests",
-            ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+            [
+                "AllocationCounter", "ConformanceEnvironments", "GymClient", "GymCore", "GymEnvironments",
+                "GymProtocol",
+                "GymServer", "ServerTestSupport", logging,
+            ]),
         tests(
             "ConformanceTests",
             [

@@ -78,6 +78,9 @@ let package = Package(
         // The conformance suite: given a socket, and nothing of the server's.
         library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
 
+        // Conversations as they were recorded or fuzzed, played to either side; no part of the product.
+        library("Conversations", ["CSystemCalls"]),
+
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
         executable(
@@ -121,6 +124,13 @@ let package = Package(
             name: "ServerTestSupport",
             dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
             path: "Tests/ServerTestSupport", swiftSettings: strict),
+        .target(
+            name: "FuzzSupport",
+            dependencies: [
+                "Conformance", "ConformanceEnvironments", "Conversations", "GymClient", "GymCore", "GymEnvironments",
+                "GymProtocol", "GymServer", "TestSupport", logging,
+            ],
+            path: "Tests/FuzzSupport", swiftSettings: strict),
         tests("GymProtocolTests", ["CGymProtocol", "CProtobufC", "GymCore", "GymProtocol"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests(
@@ -140,6 +150,9 @@ let package = Package(
         .executableTarget(
             name: "fault-client", dependencies: ["GymClient", "GymCore", "GymProtocol"], path: "Tests/FaultClient",
             swiftSettings: strict),
+        .executableTarget(
+            name: "hostile-server", dependencies: ["Conversations", "FuzzSupport"], path: "Tests/HostileServer",
+            swiftSettings: strict),
         tests("EndToEndTests", ["GymClient", "GymCore", "GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
@@ -149,7 +162,8 @@ let package = Package(
 if Context.environment["SWIFT_GYM_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "gym-fuzz", dependencies: ["ServerTestSupport"], path: "Fuzz", exclude: ["corpus"],
+            name: "gym-fuzz", dependencies: ["Conversations", "FuzzSupport"], path: "Fuzz",
+            exclude: ["clients", "corpus", "regressions"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }
 

@@ -76,7 +76,7 @@ let package = Package(
             resources: ["ppo", "dqn", "td3", "sac"].map { .embedInCode("Presets/\($0).yml") }),
 
         // The conformance suite: given a socket, and nothing of the server's.
-        library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
+        library("Conformance", ["CSystemCalls"], resources: [.embedInCode("Wire/gym.proto")]),
 
         // Conversations as they were recorded or fuzzed, played to either side; no part of the product.
         library("Conversations", ["CSystemCalls"]),

@@ -22,8 +22,9 @@ from swift_gym.errors import (
 )
 from swift_gym.registration import register_environments, register_table
 from swift_gym.vector_env import VectorEnv
+from swift_gym.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Connection",

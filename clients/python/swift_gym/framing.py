@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -72,6 +73,8 @@ class FrameReader:
         """A reader of frames of the given kinds, with bodies up to ``max_body`` bytes."""
         self.max_body = max_body
         self.bytes_received = 0
+        self.deadline: float | None = None
+        """The moment, of ``time.monotonic``, after which no more bytes are waited for; ``None``: never."""
         self._kinds = kinds
         self._socket = stream
         self._memory = bytearray(_INITIAL_CAPACITY)
@@ -85,6 +88,8 @@ class FrameReader:
 
         Raises:
             FrameError: what came is not a frame.
+            BlockingIOError: a receive took as long as the socket allows, or :attr:`deadline` has passed; what came is
+                kept.
             OSError: the socket failed.
 
         """
@@ -142,6 +147,8 @@ class FrameReader:
     def _fill(self, count: int) -> bool:
         """Receives until ``count`` bytes lie at the start; ``False``: the other side closed before the first."""
         while self._end - self._start < count:
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                raise BlockingIOError
             if self._end == len(self._memory):
                 self._make_room(count)
             received, ancillary, _, _ = self._socket.recvmsg_into(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from swift_gym.protocol import messages
 
 __all__ = [
+    "MOST_AXES",
     "WireError",
     "dtype_from_wire",
     "dtype_to_wire",
@@ -21,6 +22,9 @@ __all__ = [
 class WireError(ValueError):
     """Something does not fit the protocol or the space that it should be a member of."""
 
+
+# What NumPy takes in all its versions.
+MOST_AXES = 32
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     messages.BOOL: np.dtype(np.bool_),
@@ -70,13 +74,17 @@ def tensor_from_message(message: messages.Tensor) -> NDArray[Any]:
     """The tensor as an array that cannot be written to: it lies in the message's own memory."""
     dtype = dtype_from_wire(message.dtype)
     shape = tuple(message.shape)
+    if len(shape) > MOST_AXES:
+        raise WireError(f"a tensor has {len(shape)} axes; at most {MOST_AXES} are taken")
     size = dtype.itemsize
     for extent in shape:
         size *= extent
     if len(message.data) != size:
         raise WireError(f"a {dtype} tensor of shape {shape} takes {size} bytes, {len(message.data)} came")
     if dtype == np.bool_:
-        # Bytes other than 0 and 1 would be undefined as booleans.
-        flags: NDArray[Any] = np.frombuffer(message.data, np.uint8) != 0
-        return flags.reshape(shape)
+        # Bytes other than 0 and 1 would be undefined as booleans (T1).
+        flags = np.frombuffer(message.data, np.uint8)
+        if flags.size and flags.max() > 1:
+            raise WireError(f"a truth value is {flags.max()}; it is 0 or 1")
+        return flags.view(np.bool_).reshape(shape)
     return np.frombuffer(message.data, dtype).reshape(shape)

@@ -1,5 +1,3 @@
-import GymCore
-
 /// Fails for shapes that no environment has: what a server says is input from outside.
 private func requireReasonable(_ shape: [Int], _ what: String) throws {
     let most = 1 << 26
@@ -12,14 +10,11 @@ private func requireReasonable(_ shape: [Int], _ what: String) throws {
     }
 }
 
-/// A member of a space, to tell it from a field's value.
-typealias Member = GymCore.Value
-
 extension Tensor {
     /// A tensor from its message.
     init(_ message: Message?, _ what: String) throws {
         guard let message else { throw CheckFailure(what: what, expected: "a tensor", got: "nothing") }
-        guard let dtype = DType(rawValue: Int32(truncatingIfNeeded: message.integer("dtype"))) else {
+        guard let dtype = DType(rawValue: message.number("dtype")) else {
             throw CheckFailure(what: "\(what): dtype (T1)", expected: "1 to 12", got: "\(message.number("dtype"))")
         }
         let shape = message.numbers("shape").map { Int(clamping: $0) }
@@ -128,31 +123,9 @@ extension Space {
         default: true
         }
     }
-
-    /// Whether members take part in shared memory.
-    var isFixed: Bool { tensorLayouts != nil }
-
-    /// The leaves of a member.
-    func leaves(of member: Member) -> [Member] {
-        switch (self, member) {
-        case (.dict(let entries), .list(let values)):
-            zip(entries, values).flatMap { $0.space.leaves(of: $1) }
-        case (.tuple(let spaces), .list(let values)): zip(spaces, values).flatMap { $0.leaves(of: $1) }
-        default: [member]
-        }
-    }
-
-    /// Whether leaves are those of a member.
-    func contains(leaves members: [Member]) -> Bool {
-        let spaces = leaves.map(\.space)
-        return spaces.count == members.count && zip(spaces, members).allSatisfy { $0.contains($1) }
-    }
 }
 
 extension Member {
-    /// A scalar of a discrete space.
-    static func integer(_ value: Int) -> Member { .tensor(Tensor(scalar: Int64(value))) }
-
     /// A member from its message.
     init(_ message: Message?, _ what: String) throws {
         guard let message, let kind = message.messageCase ?? (message.has("text") ? "text" : nil) else {
@@ -174,7 +147,7 @@ extension Member {
             self = .graph(
                 nodes: try Tensor(graph.message("nodes"), "\(what): nodes"),
                 edges: try graph.message("edges").map { try Tensor($0, "\(what): edges") },
-                edgeLinks: links?.elements() ?? [])
+                edgeLinks: links?.elements(as: Int64.self) ?? [])
         case "one_of":
             let oneOf = message.message("one_of")!
             self = .oneOf(index: oneOf.integer("index"), try Member(oneOf.message("value"), what))
@@ -215,21 +188,20 @@ enum Leaves {
     static func encode(_ rows: [[Member]], of space: Space) -> Message.Value {
         .messages(
             space.leaves.enumerated().map { index, leaf in
-                switch leaf.leaf {
-                case .tensor(let layout):
-                    var bytes: [UInt8] = []
-                    for row in rows { if case .tensor(let tensor) = row[index] { bytes += tensor.bytes } }
-                    let tensor = Message(
-                        "Tensor",
-                        [
-                            ("dtype", .integer(layout.dtype.rawValue)),
-                            ("shape", .integers([rows.count] + layout.shape)), ("data", .bytes(bytes)),
-                        ])
-                    return Message("Leaf", [("tensor", .message(tensor))])
-                case .ragged:
+                guard let layout = leaf.layout else {
                     return Message(
                         "Leaf", [("values", .fields([("values", .messages(rows.map { $0[index].message }))]))])
                 }
+                let bytes = rows.flatMap { row -> [UInt8] in
+                    if case .tensor(let tensor) = row[index] { tensor.bytes } else { [] }
+                }
+                let tensor = Message(
+                    "Tensor",
+                    [
+                        ("dtype", .integer(layout.dtype.rawValue)), ("shape", .integers([rows.count] + layout.shape)),
+                        ("data", .bytes(bytes)),
+                    ])
+                return Message("Leaf", [("tensor", .message(tensor))])
             })
     }
 
@@ -240,39 +212,23 @@ enum Leaves {
         var rows = [[Member]](repeating: [], count: count)
         for (index, leaf) in leaves.enumerated() {
             let what = "\(what), leaf \(index)"
-            switch expected[index].leaf {
-            case .tensor(let layout):
+            if let layout = expected[index].layout {
                 let tensor = try Tensor(leaf.message("tensor"), what)
                 try expect(tensor.dtype, layout.dtype, "\(what): dtype (T2)")
                 try expect(tensor.shape, [count] + layout.shape, "\(what): shape (T4)")
-                for row in 0..<count {
-                    let start = row * layout.byteCount
-                    rows[row].append(
-                        .tensor(
-                            Tensor(
-                                dtype: layout.dtype, shape: layout.shape,
-                                bytes: Array(tensor.bytes[start..<(start + layout.byteCount)]))))
-                }
-            case .ragged:
-                guard let list = leaf.message("values") else {
-                    throw CheckFailure(what: "\(what) (T4)", expected: "a list of values", got: "\(leaf)")
-                }
-                let values = list.messages("values")
-                try expect(values.count, count, "\(what): number of values (T4)")
-                for (row, value) in values.enumerated() {
-                    // Rows that failed or never were reset hold an empty value (A9, M18).
-                    rows[row].append(value.fields.isEmpty ? .list([]) : try Member(value, what))
-                }
+                for (row, member) in tensor.rows.enumerated() { rows[row].append(.tensor(member)) }
+                continue
+            }
+            guard let list = leaf.message("values") else {
+                throw CheckFailure(what: "\(what) (T4)", expected: "a list of values", got: "\(leaf)")
+            }
+            let values = list.messages("values")
+            try expect(values.count, count, "\(what): number of values (T4)")
+            for (row, value) in values.enumerated() {
+                // Rows that failed or never were reset hold an empty value (A9, M18).
+                rows[row].append(value.fields.isEmpty ? .list([]) : try Member(value, what))
             }
         }
         return rows
-    }
-}
-
-extension Space {
-    /// Some member, always the same.
-    func sample() -> Member {
-        var sampler = SpaceSampler(self, seed: 7)
-        return sampler.sample()
     }
 }

@@ -99,9 +99,8 @@ let package = Package(
         executable(
             "gym-bench",
             [
-                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
-                "GymEnvironments",
-                argumentParser,
+                "CommandLineSupport", "Conversations", "GymCore", "GymProtocol", "GymClient", "Agents",
+                "NeuralNetwork", "GymEnvironments", argumentParser,
             ]),
 
         // What benchmarks run beside their peers; no part of the product.
@@ -135,14 +134,17 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests(
             "GymServerTests",
-            ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+            [
+                "AllocationCounter", "FuzzSupport", "GymClient", "GymCore", "GymProtocol", "GymServer",
+                "ServerTestSupport",
+            ]),
         tests(
             "ConformanceTests",
             [
                 "CSystemCalls", "Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer",
                 "ServerTestSupport",
             ]),
-        tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
+        tests("GymClientTests", ["FuzzSupport", "GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests(
@@ -153,7 +155,7 @@ let package = Package(
         .executableTarget(
             name: "hostile-server", dependencies: ["Conversations", "FuzzSupport"], path: "Tests/HostileServer",
             swiftSettings: strict),
-        tests("EndToEndTests", ["GymClient", "GymCore", "GymProtocol"]),
+        tests("EndToEndTests", ["Conformance", "Conversations", "GymClient", "GymCore", "GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )

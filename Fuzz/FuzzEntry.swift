@@ -3,8 +3,8 @@ import Foundation
 import FuzzSupport
 
 // libFuzzer calls this once for each input. What goes wrong is found by it: crashes, hangs (-timeout), leaks and, with
-// a sanitizer, whatever that sees. The environment says what to fuzz: FUZZ_TARGET=server or client; or memory, for
-// FUZZ_SECONDS with FUZZ_SEED, which libFuzzer has no part in.
+// a sanitizer, whatever that sees. The environment says what to fuzz: FUZZ_TARGET=server or client. libFuzzer has no
+// part in memory, for FUZZ_SECONDS with FUZZ_SEED, and in states, all that StateSweep makes of those of all environments.
 
 private let environment = ProcessInfo.processInfo.environment
 
@@ -67,6 +67,15 @@ public func start(
                 rounds += 1
             }
             print("\(rounds) batches")
+        }
+        return 0
+    }
+    if environment["FUZZ_TARGET"] == "states" {
+        for id in StateSweep.environments {
+            trying("\(id): a state was not safe") {
+                // The last line says which state ended the process.
+                print(id, try StateSweep.run(id) { print(id, "offset", $0, "number", $1) })
+            }
         }
         return 0
     }

@@ -1,7 +1,7 @@
 // Has the C client do all that it can with a server that plays hostile conversations to it.
 //
-//     play [--seconds N] [--found PREFIX] HOSTILE-SERVER replay FILE...
-//     play [--seconds N] [--found PREFIX] HOSTILE-SERVER fuzz SEED FILE...
+//     play [--seconds N] [--most COUNT] [--found PREFIX] HOSTILE-SERVER replay FILE...
+//     play [--seconds N] [--most COUNT] [--found PREFIX] HOSTILE-SERVER fuzz SEED FILE...
 //
 // Built with the sanitizers, which end it where the client does what it must not. A conversation that takes too long
 // ends it as well. The conversation that brought that about is then kept in PREFIX-NUMBER.
@@ -25,7 +25,15 @@
 // The process that plays dies with the conversation that killed it; after so many another one takes over.
 #define CONVERSATIONS_A_PROCESS 500
 
+// Exit codes of a process that plays: there is more to come, or all is done. What a sanitizer ends has others.
+enum { MORE = 64, DONE = 65 };
+
 static char path[64];
+
+// Nothing that a server says is worth so much memory; and what is not freed is a fault as well.
+const char *__asan_default_options(void) {
+    return "max_allocation_size_mb=256:detect_leaks=1:abort_on_error=0:exitcode=99";
+}
 
 // Adds up all bytes: a sanitizer sees what lies nowhere.
 static unsigned look(const void *bytes, size_t size) {
@@ -164,36 +172,40 @@ static unsigned play(const char *id, uint32_t count, const char *mode, const cha
 }
 
 // Plays what the server says, in lines from it; writes the number of each to `progress`.
-static int play_all(FILE *lines, int progress, double end) {
+static int play_all(FILE *lines, int progress, double end, unsigned most) {
     char id[128], mode[32], transport[32], render_mode[32];
     unsigned number, count;
     for (int played = 0; played < CONVERSATIONS_A_PROCESS; played++) {
         if (fscanf(lines, "%u %127s %u %31s %31s %31s", &number, id, &count, mode, transport, render_mode) != 6)
-            return 1;
+            return DONE;
         if (pwrite(progress, &number, sizeof number, 0) != sizeof number) return 2;
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec + now.tv_nsec * 1e-9 > end) return 1;
+        if (now.tv_sec + now.tv_nsec * 1e-9 > end || number >= most) return DONE;
         alarm(HANG);
         // Kept where the compiler cannot see that nobody looks.
         volatile unsigned seen = play(id, count, mode, transport, render_mode);
         (void)seen;
         alarm(0);
     }
-    return 0;
+    return MORE;
 }
 
 int main(int count, char **arguments) {
     double seconds = 1e9;
+    unsigned most = UINT32_MAX;
     const char *found = NULL;
     int next = 1;
     for (; next + 1 < count && strncmp(arguments[next], "--", 2) == 0; next += 2) {
         if (strcmp(arguments[next], "--seconds") == 0) seconds = atof(arguments[next + 1]);
+        if (strcmp(arguments[next], "--most") == 0) most = (unsigned)strtoul(arguments[next + 1], NULL, 10);
         if (strcmp(arguments[next], "--found") == 0) found = arguments[next + 1];
     }
     int is_fuzzing = count > next + 2 && strcmp(arguments[next + 1], "fuzz") == 0;
     if (count < next + 3) {
-        fprintf(stderr, "usage: play [--seconds N] [--found PREFIX] HOSTILE-SERVER replay FILE...|fuzz SEED FILE...\n");
+        fprintf(
+            stderr, "usage: play [--seconds N] [--most COUNT] [--found PREFIX] HOSTILE-SERVER replay FILE...|fuzz SEED "
+                    "[FILE...]\n");
         return 2;
     }
     struct timespec start;
@@ -239,15 +251,16 @@ int main(int count, char **arguments) {
     do {
         pid_t player = fork();
         // Not _exit: at the end the sanitizer looks for what was not freed.
-        if (player == 0) exit(play_all(text, progress, end));
+        if (player == 0) exit(play_all(text, progress, end, most));
         waitpid(player, &status, 0);
-    } while (WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    } while (WIFEXITED(status) && WEXITSTATUS(status) == MORE);
     if (pread(progress, &number, sizeof number, 0) != sizeof number) number = 0;
-    int failed = !(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    int failed = !(WIFEXITED(status) && WEXITSTATUS(status) == DONE);
     if (failed) {
-        char kept[4096], command[9000];
+        char fuzzed[80], kept[4096], command[9000];
+        snprintf(fuzzed, sizeof fuzzed, "%s-%u", current, number);
         snprintf(kept, sizeof kept, "%s-%u", found ? found : current, number);
-        const char *culprit = is_fuzzing ? current : arguments[next + 2 + number];
+        const char *culprit = is_fuzzing ? fuzzed : arguments[next + 2 + number];
         snprintf(command, sizeof command, "cp '%s' '%s'", culprit, kept);
         fprintf(stderr, "conversation %u, %s, ended the client with status %x\n", number, culprit, (unsigned)status);
         if (found && system(command) == 0) fprintf(stderr, "it is kept in %s\n", kept);
@@ -259,8 +272,13 @@ int main(int count, char **arguments) {
     int server_status = 0;
     waitpid(server, &server_status, 0);
     unlink(path);
-    unlink(current);
     unlink(progress_path);
+    // What the server wrote last, and the one before.
+    for (unsigned written = number < 2 ? 0 : number - 2; written < number + 3; written++) {
+        char name[80];
+        snprintf(name, sizeof name, "%s-%u", current, written);
+        unlink(name);
+    }
     rmdir(folder);
     return failed;
 }

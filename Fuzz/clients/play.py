@@ -1,7 +1,7 @@
 """Has the Python client do all that it can with a server that plays hostile conversations to it.
 
-    play.py [--seconds N] [--found PREFIX] HOSTILE-SERVER replay FILE...
-    play.py [--seconds N] [--found PREFIX] HOSTILE-SERVER fuzz SEED FILE...
+    play.py [--seconds N] [--most COUNT] [--found PREFIX] HOSTILE-SERVER replay FILE...
+    play.py [--seconds N] [--most COUNT] [--found PREFIX] HOSTILE-SERVER fuzz SEED FILE...
 
 Ends with an error when the client raises what it does not document, takes too long, or takes too much memory. The
 conversation that brought that about is then kept in PREFIX-NUMBER.
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,7 @@ DOCUMENTED = (gymnasium.error.Error,)
 
 @contextlib.contextmanager
 def attempt() -> Iterator[None]:
+    """Lets pass what the client documents."""
     with contextlib.suppress(*DOCUMENTED):
         yield
 
@@ -67,6 +69,7 @@ def play(path: str, id: str, count: int, mode: str, transport: str, render_mode:
 
 
 def use(envs: swift_gym.VectorEnv, count: int) -> None:
+    """Everything that can be done with a batch."""
     envs.action_space.seed(1)
 
     def step() -> None:
@@ -83,10 +86,11 @@ def use(envs: swift_gym.VectorEnv, count: int) -> None:
     with attempt():
         states = envs.get_state()
     step()
-    with attempt():
-        envs.set_state(states)
-    with attempt():
-        envs.set_state(states[-1:], [0])
+    if states:
+        with attempt():
+            envs.set_state(states)
+        with attempt():
+            envs.set_state(states[-1:], [0])
     for _ in range(3):
         step()
     with attempt():
@@ -97,19 +101,22 @@ def use(envs: swift_gym.VectorEnv, count: int) -> None:
 
 
 def limit_memory() -> None:
+    """Has what takes too much memory fail."""
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
 
 
 def main() -> int:
+    """Plays until the time is over, or something is found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--most", type=int, default=sys.maxsize)
     parser.add_argument("--found", type=Path)
     parser.add_argument("server")
     parser.add_argument("mode", choices=["replay", "fuzz"])
     parser.add_argument("arguments", nargs="+")
     options = parser.parse_args()
-    gymnasium.logger.min_level = gymnasium.logger.DISABLED
+    warnings.simplefilter("ignore")
     limit_memory()
     with tempfile.TemporaryDirectory() as folder:
         path, current = f"{folder}/socket", f"{folder}/current"
@@ -124,7 +131,7 @@ def main() -> int:
             assert server.stdout is not None
             end = time.monotonic() + options.seconds
             for line in server.stdout:
-                if time.monotonic() > end:
+                if time.monotonic() > end or int(number) + 1 >= options.most:
                     break
                 number, id, count, mode, transport, render_mode = line.split()
                 # Also for what never comes back to Python: the process ends, with its traceback.
@@ -143,7 +150,7 @@ def main() -> int:
             print(f"{int(number) + 1} conversations")
             return 0
         traceback.print_exception(problem)
-        culprit = files[int(number)] if files else Path(current)
+        culprit = files[int(number)] if files else Path(f"{current}-{number}")
         if options.found:
             kept = f"{options.found}-{number}"
             shutil.copyfile(culprit, kept)

@@ -14,8 +14,14 @@ final class Interposer: Sendable {
     private let folder: String
     private let listener: Int32
     private let link: UnixSocket
+    private let client: Accepted
     private let proxy: JoinableThread
     private let serving: JoinableThread
+
+    /// The client's socket, for as long as it is there.
+    private final class Accepted: Sendable {
+        let descriptor = Mutex<Int32>(-1)
+    }
 
     /// Waits for one client.
     init(
@@ -30,8 +36,11 @@ final class Interposer: Sendable {
         link = near
         // Both ends get descriptors of their own: different threads close them.
         let (nearEnd, farEnd) = (dup(near.descriptor), dup(far.descriptor))
+        let held = Accepted()
+        self.client = held
         proxy = try JoinableThread {
             let accepted = accept(listener, nil, nil)
+            held.descriptor.withLock { $0 = accepted }
             let (client, server) = (Peer(owning: accepted), Peer(owning: nearEnd))
             while accepted >= 0, !client.hasEnded, !server.hasEnded {
                 Peer.wait(client, server, seconds: 1)
@@ -46,6 +55,7 @@ final class Interposer: Sendable {
                     if let descriptor { close(descriptor) }
                 }
             }
+            held.descriptor.withLock { $0 = -1 }
             client.end()
             server.end()
         }
@@ -56,6 +66,8 @@ final class Interposer: Sendable {
     func cut() {
         shutdown(listener, Int32(SHUT_RDWR))
         link.shutdown()
+        // Also where something is being sent to a client that does not take it.
+        client.descriptor.withLock { if $0 >= 0 { shutdown($0, Int32(SHUT_RDWR)) } }
     }
 
     /// Ends the connection, and waits until nothing of it is left.

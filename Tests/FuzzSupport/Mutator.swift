@@ -79,6 +79,7 @@ package struct Mutator: Sendable {
             return
         }
         let index = generator.pick(ours)
+        if generator.oneIn(8), changeState(in: &parts, &generator) { return }
         switch generator.below(20) {
         case 0: parts.remove(at: index)
         case 1: parts.insert(parts[index], at: index)
@@ -91,6 +92,34 @@ package struct Mutator: Sendable {
         case 8: repeatPart(&parts, at: index, &generator)
         default: changeContent(&parts[index], &generator)
         }
+    }
+
+    /// A number at its limit somewhere in a state that is set, where there is such a request.
+    private func changeState(in parts: inout [Conversation.Part], _ generator: inout FuzzGenerator) -> Bool {
+        // Field 22 of the envelope, "set_state": its tag is the bytes B2 01, after the header, id and handle.
+        let candidates = parts.indices.filter {
+            isOurs(parts[$0]) && parts[$0].bytes.prefix(24).dropFirst(8).contains(0xB2)
+        }
+        guard side == .client, !candidates.isEmpty else { return false }
+        let index = generator.pick(candidates)
+        guard case (var request, let kind)? = Mutator.message(in: parts[index].bytes) else { return false }
+        request.change("set_state") { message in
+            let places = message.fields.indices.filter { place in
+                if case .bytes(let bytes) = message.fields[place].value { bytes.count >= 8 } else { false }
+            }
+            guard !places.isEmpty else { return }
+            let place = generator.pick(places)
+            guard case .bytes(var state) = message.fields[place].value else { return }
+            let start = generator.below(state.count - 7)
+            let number =
+                generator.oneIn(2)
+                ? generator.pick([UInt64(Int64.max), UInt64(bitPattern: .min), .max, UInt64(Int64.max) - 1])
+                : generator.eightBytes(near: 0)
+            for byte in 0..<8 { state[start + byte] = UInt8(truncatingIfNeeded: number >> UInt64(8 * byte)) }
+            message.fields[place].value = .bytes(state)
+        }
+        parts[index].bytes = Mutator.frame(request.encoded, kind: kind)
+        return true
     }
 
     /// A frame in two pieces, or two in one: nothing says that they come one by one.

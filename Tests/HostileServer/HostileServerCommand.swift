@@ -9,7 +9,7 @@ import FuzzSupport
 ///
 /// Before each it prints a line that says what the client is to do: a number, id, number of environments, autoreset
 /// mode, transport, render mode or "none". It ends when nobody connects for a minute, or when its input ends. What is
-/// fuzzed next is written to the file CURRENT first, so that it is there when the client dies of it. The files are
+/// fuzzed next is written to the file CURRENT-NUMBER first, so that it is there when the client dies of it. The files are
 /// changed like the conversations that it records with a server of its own.
 @main
 struct HostileServerCommand {
@@ -25,12 +25,13 @@ struct HostileServerCommand {
         } else if arguments.count > 4, arguments[1] == "fuzz", let seed = UInt64(arguments[2]) {
             let conversations = try Recorder.conversations() + read(arguments[5...])
             let mutator = Mutator(.server, donors: conversations)
-            let current = URL(fileURLWithPath: arguments[4])
+            let current = { (number: Int) in URL(fileURLWithPath: "\(arguments[4])-\(number)") }
             try serve(at: arguments[3]) { number in
                 var generator = FuzzGenerator(seed: seed &+ UInt64(number) &* 0x1_0000_0001)
                 let base = conversations[Int(generator.next() % UInt64(conversations.count))]
                 let conversation = mutator.mutated(base, &generator)
-                try Data(conversation.encoded).write(to: current)
+                try Data(conversation.encoded).write(to: current(number))
+                try? FileManager.default.removeItem(at: current(number - 2))
                 return conversation
             }
         } else {

@@ -237,10 +237,15 @@ gym_batch *gym_make(gym_client *client, const gym_make_options *options, gym_err
     }
     int descriptor = client->descriptor;
     client->descriptor = -1;
+    // What the server says of the number of environments decides how much memory is taken: it has to be the caller's own.
+    const Gym__V1__MakeResponse *made =
+        batch->made->message_case == GYM__V1__RESPONSE__MESSAGE_MAKE ? batch->made->make : NULL;
+    uint32_t count = options->num_envs > 0 ? options->num_envs : 1;
     gym_status status =
-        batch->made->message_case == GYM__V1__RESPONSE__MESSAGE_MAKE
-            ? set_up(batch, descriptor, error)
-            : gym_lose(client, error, GYM_PROTOCOL, "the server's answer to make is of another kind");
+        !made ? gym_lose(client, error, GYM_PROTOCOL, "the server's answer to make is of another kind")
+        : made->num_envs != count
+            ? gym_lose(client, error, GYM_PROTOCOL, "the server made %u environments of %u", made->num_envs, count)
+            : set_up(batch, descriptor, error);
     if (descriptor >= 0) close(descriptor);
     if (status != GYM_OK) {
         if (client->loss.status == GYM_OK) close_handle(client, batch->handle, NULL);

@@ -121,6 +121,11 @@ class RemoteBatch:
             response = self._make(request, transport)
             resources.handle = self.handle = response.handle
             with self.connection.understanding():
+                if (response.num_envs, response.autoreset) != (num_envs, _MODES[autoreset]):
+                    raise WireError(
+                        f"asked for {num_envs} environments in mode {_MODES[autoreset]}, "
+                        f"it made {response.num_envs} in mode {response.autoreset}"
+                    )
                 self._take_over(response)
         except BaseException:
             self._finalizer()
@@ -230,6 +235,7 @@ class RemoteBatch:
             leaves = leaves_from_messages(
                 self.observation_layouts, response.observation, self.num_envs, "the observation"
             )
+            _require_count(response.effective_seeds, self.num_envs, "seeds")
         return ResetResult([leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in leaves], response)
 
     def send(self, rows: Sequence[int], actions: Sequence[Any]) -> None:
@@ -271,6 +277,7 @@ class RemoteBatch:
         request.render.environment_index[:] = rows
         frames = self.connection.exchange(request).render.frames
         with self.connection.understanding():
+            _require_count(frames, len(rows) or 1, "pictures")
             return [
                 tensor_from_message(frame.image).copy() if frame.WhichOneof("frame") == "image" else frame.text
                 for frame in frames
@@ -281,10 +288,15 @@ class RemoteBatch:
         request = self.request()
         request.get_state.SetInParent()
         request.get_state.environment_index[:] = rows
-        return list(self.connection.exchange(request).get_state.states)
+        states = self.connection.exchange(request).get_state.states
+        with self.connection.understanding():
+            _require_count(states, len(rows) or self.num_envs, "states")
+        return list(states)
 
     def set_state(self, states: Sequence[bytes], rows: Sequence[int]) -> None:
         """Has the given environments (all when none are given) take over states."""
+        if len(states) != (len(rows) or self.num_envs):
+            raise ValueError(f"there are {len(states)} states for {len(rows) or self.num_envs} environments")
         request = self.request()
         request.set_state.SetInParent()
         request.set_state.environment_index[:] = rows
@@ -302,6 +314,11 @@ class RemoteBatch:
             return take_apart(self.action_space, action)
         except ValueError as problem:
             raise gymnasium_error.InvalidAction(str(problem)) from None
+
+
+def _require_count(values: Sequence[Any], count: int, what: str) -> None:
+    if len(values) != count:
+        raise WireError(f"it sent {len(values)} {what} where there have to be {count}")
 
 
 def _add_options(fields: Any, options: Mapping[str, Any]) -> None:

@@ -27,7 +27,6 @@ from swift_gym.options import option_from_message
 from swift_gym.protocol import messages
 from swift_gym.spaces import space_from_message
 from swift_gym.step_frames import STEP_IDS, StepResponseFrame
-from swift_gym.tensors import WireError
 
 if TYPE_CHECKING:
     from swift_gym.env import Env
@@ -372,10 +371,14 @@ class Connection:
 
     @contextlib.contextmanager
     def understanding(self) -> Any:
-        """Turns what cannot be understood of a response into a :class:`ProtocolError`."""
+        """Turns what cannot be understood of a response into a :class:`ProtocolError`.
+
+        Also what NumPy and Gymnasium say when they are to make something that cannot be, such as a space whose bounds
+        contradict each other or an array of a hundred axes: it is the server who said that it should be made.
+        """
         try:
             yield
-        except WireError as problem:
+        except (ValueError, TypeError, AssertionError, ArithmeticError, LookupError) as problem:
             raise ProtocolError(f"the server at unix:{self.path} broke the protocol: {problem}") from problem
 
     def _fail_to_send(self, problem: OSError) -> NoReturn:

@@ -1,6 +1,7 @@
 import Glibc
+
 /// What the suite knows of the server under test, and the way to it.
-package final class Context: @unchecked Sendable {
+package final class Context {
     /// Where the server listens.
     let path: String
     /// Seconds that any single answer may take.
@@ -182,7 +183,7 @@ package final class Context: @unchecked Sendable {
 }
 
 /// The last frames of a check, for the report of its failure.
-final class Transcript: @unchecked Sendable {
+final class Transcript {
     private var lines: [String] = []
     private static let kept = 4
 

@@ -39,7 +39,8 @@ package struct Report: Sendable {
     package var summary: String {
         let counts = counts
         let notTried = outcomes.count(where: \.isNotTried)
-        return "\(outcomes.count) checks of \(server) by gym.v1 \(version): \(counts.passed) passed, \(counts.failed) failed"
+        return
+            "\(outcomes.count) checks of \(server) by gym.v1 \(version): \(counts.passed) passed, \(counts.failed) failed"
             + (notTried > 0 ? " (\(notTried) of them not tried)" : "") + ", \(counts.skipped) skipped"
     }
 

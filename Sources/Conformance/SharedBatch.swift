@@ -1,5 +1,6 @@
 internal import CSystemCalls
 import Glibc
+
 /// A batch whose steps go through shared memory, by the letter of S1 to S9.
 final class SharedBatch {
     let batch: Batch

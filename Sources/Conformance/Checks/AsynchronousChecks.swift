@@ -90,7 +90,8 @@ func addAsynchronousChecks(to list: inout CheckList) {
             try batch.reset(mask: [1, 0, 0]).observation.map(count), [0, 2, 2],
             "counts of a reset of row 0, the others as receive last sent them")
     }
-    list.add("async.rows-are-named-in-order", .vector, ["E3", "M24"], needs: [async, .environment(counter)]) { context in
+    list.add("async.rows-are-named-in-order", .vector, ["E3", "M24"], needs: [async, .environment(counter)]) {
+        context in
         let batch = try context.connect().make(counter, count: 4)
         try batch.reset(seeds: [1])
         let error = try batch.expectError(

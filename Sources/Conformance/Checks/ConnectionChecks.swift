@@ -64,7 +64,7 @@ func addConnectionChecks(to list: inout CheckList) {
         try expect(hello.texts("capabilities"), [], "capabilities in force, of none that the server knows")
         try client.expectAlive("an unknown capability")
     }
-    list.add("version.older-client", .core, ["V1", "V9", "L1", "M35"], since: 1) { context in
+    list.add("version.older-client", .core, ["V1", "V9", "V10", "L1", "M35"], since: 1) { context in
         // A client of 1.0 is told nothing that it cannot know: the suite looks at each message for that.
         let client = try context.connectWithoutHello()
         try client.greet(minor: 0)
@@ -366,7 +366,8 @@ private func uses(_ client: Client, _ field: String) throws -> [String: (used: U
     let entries = try client.call("status").messages(field)
     let names = entries.map { $0.text("resource") }
     try expect(Set(names).count, names.count, "number of different resources of \(field) \(names) (M35)")
-    return Dictionary(uniqueKeysWithValues: entries.map { ($0.text("resource"), ($0.number("used"), $0.number("limit"))) })
+    return Dictionary(
+        uniqueKeysWithValues: entries.map { ($0.text("resource"), ($0.number("used"), $0.number("limit"))) })
 }
 
 /// V7: what is used without being in force is refused.

@@ -91,7 +91,8 @@ func addFaultChecks(to list: inout CheckList) {
         let reset = try batch.reset(mask: [0, 1], options: [("fail", Client.yes)], wantsInfo: true)
         try expect(reset.faults.map(\.index), [1], "rows that failed to reset")
         try expect(
-            reset.info.flatMap(\.values).compactMap { $0 }, [], "info of a reset that failed in the only row it was for")
+            reset.info.flatMap(\.values).compactMap { $0 }, [], "info of a reset that failed in the only row it was for"
+        )
     }
     list.add(
         "fault.reset-outside-observation-space", .vector, ["M11", "A11"], needs: [.environment(fault)], since: 1

@@ -63,8 +63,8 @@ func addFramingChecks(to list: inout CheckList) {
     }
     list.add("framing.first-frame-of-60-kib", .core, ["F5"]) { context in
         let client = try context.connectWithoutHello()
-        let name = String(repeating: "n", count: 60 << 10)
-        try client.call("hello", [("major", 1), ("client_name", .text(name))])
+        let name = Message.Value.text(String(repeating: "n", count: 60 << 10))
+        try client.call("hello", client.hello().map { $0.0 == "client_name" ? ($0.0, name) : $0 })
     }
     list.add("framing.unknown-fields", .core, ["V4"]) { context in
         let client = try context.connect()

@@ -242,7 +242,8 @@ private let badValue = Message.Value.fields([
 /// The names of the echo's spaces, as PROTOCOL.md has them, with the minor version that asks for each.
 private let spacesOfEcho: [(name: String, since: Int)] =
     [
-        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+        "float64",
         "unbounded", "element-bounds", "scalar", "discrete", "discrete-start", "multi-discrete", "multi-binary", "text",
         "dict", "tuple", "nested", "sequence", "graph", "graph-plain", "one-of", "mixed",
     ].map { ($0, 0) } + [("text-wide", 1)]

@@ -134,7 +134,8 @@ private func expectFirst(_ client: Client, _ id: UInt64, _ what: String) throws 
     try require(
         response.number("id") == id && !response.has("error"), "\(what): the first answer (O4)",
         expected: "that to the request \(id), since no handle waits for another",
-        got: response.has("error") ? Client.describe(response) : "that to the request \(response.number("id")), sent before")
+        got: response.has("error")
+            ? Client.describe(response) : "that to the request \(response.number("id")), sent before")
 }
 
 /// O2, O3: what is slow is waited for, where an order is promised.

@@ -48,7 +48,8 @@ func addRenderChecks(to list: inout CheckList) {
             try batch.expectError(.invalidArgument, "render", [("environment_index", .integers(bad))])
         }
     }
-    list.add("render.index-twice", .render, ["M26", "X4"], needs: [render, .environment(counter)], since: 1) { context in
+    list.add("render.index-twice", .render, ["M26", "X4"], needs: [render, .environment(counter)], since: 1) {
+        context in
         let batch = try context.connect().make(counter, count: 3, extra: [("render_mode", "ansi")])
         try batch.reset(seeds: [1])
         for bad in [[1, 0, 1], [Int](repeating: 0, count: 300)] {

@@ -1,4 +1,5 @@
 import Glibc
+
 /// F, E5, L, W and X, as far as a client can see: broken, hostile and greedy clients harm nobody but themselves.
 func addRobustnessChecks(to list: inout CheckList) {
     addBrokenFrameChecks(to: &list)
@@ -191,7 +192,8 @@ private func addBrokenMessageChecks(to list: inout CheckList) {
         let client = try context.connect()
         for id: [UInt8] in [[0xFF, 0xFE], [0xC0, 0x80], [0x43, 0x00, 0x44]] {
             try client.send(client.request("make", [("id", .bytes(id))]))
-            let response = try client.receive("the answer to an id of the bytes \(hexadecimal(id))", expected: "an error")
+            let response = try client.receive(
+                "the answer to an id of the bytes \(hexadecimal(id))", expected: "an error")
             try require(
                 response.message("error") != nil, "the answer to an id of the bytes \(hexadecimal(id))",
                 expected: "an error", got: Client.describe(response))
@@ -416,7 +418,8 @@ private func addLimitChecks(to list: inout CheckList) {
         let request = try client.send("make", fields)
         let answer = try client.receive("the answer to a make of \(count) environments")
         if answer.number("id") == request, let made = answer.message("make") {
-            throw Skip(reason: "the answer to a make of \(made.integer("num_envs")) environments takes under 4096 bytes")
+            throw Skip(
+                reason: "the answer to a make of \(made.integer("num_envs")) environments takes under 4096 bytes")
         }
         let after = try watcher.call("status").integer("environments")
         try require(
@@ -442,7 +445,8 @@ private func addLimitChecks(to list: inout CheckList) {
         }
         let small = try Batch(part, client: client)
         func size(_ seed: Int?) throws -> Int {
-            let id = try reference.send("sample", seed.map { [("seed", ["value": .integer($0)])] } ?? [], handle: full.handle)
+            let id = try reference.send(
+                "sample", seed.map { [("seed", ["value": .integer($0)])] } ?? [], handle: full.handle)
             let bytes = try reference.raw.receiveFrame()?.body ?? []
             try expect(try Message("Response", decoding: bytes).number("id"), id, "the id of the answer to sample")
             return bytes.count

@@ -215,7 +215,8 @@ func addSharedMemoryChecks(to list: inout CheckList) {
             try memory.step(repeated(memory.batch))
         }
     }
-    list.add("shared.step-time", .sharedMemory, ["M34", "S3"], needs: [shared, .environment(slow)], since: 1) { context in
+    list.add("shared.step-time", .sharedMemory, ["M34", "S3"], needs: [shared, .environment(slow)], since: 1) {
+        context in
         let client = try context.connect()
         let memory = try SharedBatch(client, slow, count: 2, extra: [("want_step_time", true)])
         try memory.batch.reset(seeds: [1])

@@ -146,7 +146,8 @@ func addSpaceChecks(to list: inout CheckList) {
             try expect(try batch.step([.text(text)]).observation, [[.text(text)]], "four code points")
         }
         for text in ["😀𝄞😀𝄞a", "e\u{301}e\u{301}a"] {
-            try batch.expectError(.invalidAction, "step", batch.stepFields([.text(text)]), "five code points, '\(text)'")
+            try batch.expectError(
+                .invalidAction, "step", batch.stepFields([.text(text)]), "five code points, '\(text)'")
         }
     }
     list.add("space.sample", .core, ["M30"], needs: [.capability("spaces.v1")]) { context in
@@ -207,7 +208,9 @@ func addSpaceChecks(to list: inout CheckList) {
             let good = batch.actionSpace.sample()
             let rows = [good, bad].map(batch.actionSpace.leaves(of:))
             let part = try batch.call("contains", [("members", Leaves.encode(rows, of: batch.actionSpace))])
-            try expect(part.bytes("contained"), [1, 0], "\(name): whether \(describe([good])) and \(describe([bad])) are members")
+            try expect(
+                part.bytes("contained"), [1, 0],
+                "\(name): whether \(describe([good])) and \(describe([bad])) are members")
             try batch.call("close")
         }
     }
@@ -218,7 +221,8 @@ func addSpaceChecks(to list: inout CheckList) {
             echo, count: 2, options: [("space", "float32")], extra: [("pass_out_of_bounds", true)])
         let inside = Member.tensor(Tensor([Float](repeating: 1, count: 6), shape: [2, 3]))
         let outside = Member.tensor(Tensor([Float](repeating: 1.5, count: 6), shape: [2, 3]))
-        let part = try batch.call("contains", [("members", Leaves.encode([[inside], [outside]], of: batch.actionSpace))])
+        let part = try batch.call(
+            "contains", [("members", Leaves.encode([[inside], [outside]], of: batch.actionSpace))])
         try expect(
             part.bytes("contained"), [1, 0], "whether 1 and 1.5 are from -1 to 1, made with pass_out_of_bounds")
     }

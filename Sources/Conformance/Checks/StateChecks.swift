@@ -170,7 +170,8 @@ func addStateChecks(to list: inout CheckList) {
             context.minor == 0 ? [.invalidState] : [.incompatibleState], "set_state",
             Batch.stateFields(try other.states()), "a state of \(echo), for \(counter)")
     }
-    list.add("state.of-another-environment-is-named", .state, ["M36"], needs: [state, .environment(counter)], since: 1) {
+    list.add("state.of-another-environment-is-named", .state, ["M36"], needs: [state, .environment(counter)], since: 1)
+    {
         context in
         let client = try context.connect()
         let ids = try context.restorableEnvironments().filter { $0 != counter }
@@ -190,7 +191,8 @@ func addStateChecks(to list: inout CheckList) {
             "the detail of field 'states.environment'", expected: "environment_index 1, expected \(counter), got \(id)",
             got: detail.map { "\($0)" } ?? "none")
     }
-    list.add("state.of-other-options", .state, ["M36", "H6"], needs: [state, .environment(counter)], since: 1) { context in
+    list.add("state.of-other-options", .state, ["M36", "H6"], needs: [state, .environment(counter)], since: 1) {
+        context in
         let client = try context.connect()
         let batch = try client.make(counter, count: 2, options: [("limit", 50)])
         try batch.reset(seeds: [1])
@@ -219,7 +221,9 @@ func addStateChecks(to list: inout CheckList) {
             try named.call("close")
         }
     }
-    list.add("state.time-limit-is-the-handles", .state, ["M28", "A2"], needs: [state, .environment(counter)], since: 1) {
+    list.add(
+        "state.time-limit-is-the-handles", .state, ["M28", "A2"], needs: [state, .environment(counter)], since: 1
+    ) {
         context in
         let client = try context.connect()
         let long = try client.make(counter, options: [("limit", 100)], limit: 50)

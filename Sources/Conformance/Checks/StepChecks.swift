@@ -287,7 +287,8 @@ private func addStepTimeChecks(to list: inout CheckList) {
                 let times = try batch.step(actions).nanoseconds
                 try require(
                     times.count == 2 && times[row] >= Int64(milliseconds) * 1_000_000
-                        && times[1 - row] < times[row] / 2, "step_nanoseconds where row \(row) takes \(milliseconds) ms",
+                        && times[1 - row] < times[row] / 2,
+                    "step_nanoseconds where row \(row) takes \(milliseconds) ms",
                     expected: "at least that of row \(row), less than half of it of the other", got: "\(times)")
             }
         }

@@ -173,6 +173,9 @@ package struct Message: Sendable, Hashable {
         return nil
     }
 
+    /// Whether it, or a message in it, has anything that came after 1.0.
+    package var hasWhatIsNewer: Bool { newest(above: 0) != nil }
+
     /// The name of the first field that is a message: which case an envelope, a space or a value is.
     package var messageCase: String? {
         for field in fields {

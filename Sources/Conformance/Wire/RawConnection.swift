@@ -21,7 +21,7 @@ package struct SystemFailure: Error, CustomStringConvertible {
 }
 
 /// Bytes to and from a server, any bytes at all. Nothing here waits longer than ``timeout``, nor past ``deadline``.
-package final class RawConnection: @unchecked Sendable {
+package final class RawConnection {
     /// A frame as it came.
     package struct Frame: Sendable {
         /// The header's eight bytes.

@@ -23,6 +23,8 @@ HEADER_SIZE = _HEADER.size
 _INITIAL_CAPACITY = 64 << 10
 # Room for one descriptor; the kernel drops what does not fit.
 _ANCILLARY_SIZE = socket.CMSG_SPACE(4)
+# Descriptors that are kept until they are taken: one for each make under way.
+_MOST_DESCRIPTORS = 16
 
 
 class FrameError(Exception):
@@ -139,6 +141,14 @@ class FrameReader:
         """The oldest descriptor that came with the frames read so far; the caller closes it."""
         return self._descriptors.pop(0) if self._descriptors else None
 
+    def _keep(self, descriptors: tuple[int, ...]) -> None:
+        """Keeps descriptors that came; more than anybody could be waiting for are closed."""
+        for descriptor in descriptors:
+            if len(self._descriptors) < _MOST_DESCRIPTORS:
+                self._descriptors.append(descriptor)
+            else:
+                os.close(descriptor)
+
     def close(self) -> None:
         """Closes descriptors that nobody took."""
         while self._descriptors:
@@ -156,7 +166,7 @@ class FrameReader:
             )
             for level, kind, data in ancillary:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    self._descriptors.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+                    self._keep(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
             if received == 0:
                 if self._end == self._start and count == HEADER_SIZE:
                     return False

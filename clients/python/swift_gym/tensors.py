@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "dtype_to_wire",
     "tensor_from_message",
     "tensor_to_message",
+    "truths",
 ]
 
 
@@ -25,6 +27,8 @@ class WireError(ValueError):
 
 # What NumPy takes in all its versions.
 MOST_AXES = 32
+# Elements that a tensor without any would have if its axes of no extent had one.
+MOST_EMPTY = 1 << 32
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     messages.BOOL: np.dtype(np.bool_),
@@ -76,11 +80,12 @@ def tensor_from_message(message: messages.Tensor) -> NDArray[Any]:
     shape = tuple(message.shape)
     if len(shape) > MOST_AXES:
         raise WireError(f"a tensor has {len(shape)} axes; at most {MOST_AXES} are taken")
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
+    size = dtype.itemsize * math.prod(shape)
     if len(message.data) != size:
         raise WireError(f"a {dtype} tensor of shape {shape} takes {size} bytes, {len(message.data)} came")
+    if size == 0 and math.prod(extent or 1 for extent in shape) > MOST_EMPTY:
+        # NumPy does not take these, though there is nothing in them.
+        raise WireError(f"a tensor of no elements has the shape {shape}")
     if dtype == np.bool_:
         # Bytes other than 0 and 1 would be undefined as booleans (T1).
         flags = np.frombuffer(message.data, np.uint8)
@@ -88,3 +93,9 @@ def tensor_from_message(message: messages.Tensor) -> NDArray[Any]:
             raise WireError(f"a truth value is {flags.max()}; it is 0 or 1")
         return flags.view(np.bool_).reshape(shape)
     return np.frombuffer(message.data, dtype).reshape(shape)
+
+
+def truths(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Truth values from bytes that somebody else wrote: whatever is not 0 is true, and NumPy counts on 1."""
+    found: NDArray[np.bool_] = np.ascontiguousarray(values).view(np.uint8) != 0
+    return found

@@ -20,6 +20,18 @@ package enum FuzzCorpus {
         }
     }
 
+    /// Recorded conversations that are changed at random, the same ones each time.
+    package static func changed(
+        by side: Mutator.Side, count: Int, _ body: (_ seed: UInt64, Conversation) throws -> Void
+    ) throws {
+        let recorded = try Recorder.conversations()
+        let mutator = Mutator(side, donors: recorded)
+        for index in 0..<count {
+            var generator = FuzzGenerator(seed: UInt64(index))
+            try body(UInt64(index), mutator.mutated(recorded[index % recorded.count], &generator))
+        }
+    }
+
     /// A file's conversation.
     package static func conversation(_ bytes: [UInt8]) -> Conversation { Conversation(decoding: bytes) }
 }

@@ -13,11 +13,7 @@ import Testing
 
     @Test("Nor do conversations that are changed at random") func mutations() throws {
         let client = try FuzzedClient()
-        let recorded = try Recorder.conversations()
-        let mutator = Mutator(.server, donors: recorded)
-        for seed in 0..<200 as Range<UInt64> {
-            var generator = FuzzGenerator(seed: seed)
-            let conversation = mutator.mutated(recorded[Int(seed) % recorded.count], &generator)
+        try FuzzCorpus.changed(by: .server, count: 200) { seed, conversation in
             do { try client.run(conversation) } catch { Issue.record("seed \(seed): \(error)") }
         }
     }

@@ -13,21 +13,13 @@ import Testing
 
     @Test("Nor do conversations that are changed at random") func mutations() throws {
         let server = try FuzzedServer()
-        let recorded = try Recorder.conversations()
-        let mutator = Mutator(.client, donors: recorded)
-        for seed in 0..<200 as Range<UInt64> {
-            var generator = FuzzGenerator(seed: seed)
-            let conversation = mutator.mutated(recorded[Int(seed) % recorded.count], &generator)
+        try FuzzCorpus.changed(by: .client, count: 200) { seed, conversation in
             do { try server.run(conversation) } catch { Issue.record("seed \(seed): \(error)") }
         }
     }
 
     @Test("A file holds any conversation, and any file is one") func files() throws {
-        let recorded = try Recorder.conversations()
-        let mutator = Mutator(.server, donors: recorded)
-        for seed in 0..<100 as Range<UInt64> {
-            var generator = FuzzGenerator(seed: seed)
-            let conversation = mutator.mutated(recorded[Int(seed) % recorded.count], &generator)
+        try FuzzCorpus.changed(by: .server, count: 100) { _, conversation in
             let bytes = conversation.encoded
             #expect(FuzzCorpus.conversation(bytes) == conversation)
             // Cut anywhere, what there is of it is still taken.

@@ -1,5 +1,4 @@
 import FuzzSupport
-import GymCore
 import Testing
 
 /// What the fuzzer found worth keeping, once more; and a little of what it would do.
@@ -8,13 +7,6 @@ import Testing
         let server = try FuzzedServer()
         for (name, conversation) in try FuzzCorpus.conversations(for: .client) {
             do { try server.run(conversation) } catch { Issue.record("\(name): \(error)") }
-        }
-    }
-
-    @Test("Nor do conversations that are changed at random") func mutations() throws {
-        let server = try FuzzedServer()
-        try FuzzCorpus.changed(by: .client, count: 200) { seed, conversation in
-            do { try server.run(conversation) } catch { Issue.record("seed \(seed): \(error)") }
         }
     }
 

@@ -155,7 +155,7 @@ let package = Package(
         .executableTarget(
             name: "hostile-server", dependencies: ["Conversations", "FuzzSupport"], path: "Tests/HostileServer",
             swiftSettings: strict),
-        tests("EndToEndTests", ["GymClient", "GymCore", "GymProtocol"]),
+        tests("EndToEndTests", ["Conformance", "Conversations", "GymClient", "GymCore", "GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )

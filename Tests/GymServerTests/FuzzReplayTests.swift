@@ -10,6 +10,13 @@ import Testing
         }
     }
 
+    @Test("Nor do conversations that are changed at random") func mutations() throws {
+        let server = try FuzzedServer()
+        try FuzzCorpus.changed(by: .client, count: 200) { seed, conversation in
+            do { try server.run(conversation) } catch { Issue.record("seed \(seed): \(error)") }
+        }
+    }
+
     @Test("A file holds any conversation, and any file is one") func files() throws {
         try FuzzCorpus.changed(by: .server, count: 100) { _, conversation in
             let bytes = conversation.encoded
@@ -18,6 +25,14 @@ import Testing
             let cut = FuzzCorpus.conversation(Array(bytes.prefix(bytes.count / 2)))
             #expect(cut.parts.count <= conversation.parts.count)
         }
+    }
+
+    /// Counters, times, lengths and places in states are the client's to write.
+    @Test("A state with a number at its limit is refused, or gone on from", arguments: StateSweep.environments)
+    func states(id: String) throws {
+        // Large states have much of one kind: a few hundred of their places say as much as all.
+        let result = try StateSweep.run(id, mostOffsets: 400)
+        #expect(result.taken + result.refused > 0 || !result.isRestorable)
     }
 
     @Test(

@@ -135,8 +135,9 @@ let package = Package(
         tests(
             "GymServerTests",
             [
-                "AllocationCounter", "FuzzSupport", "GymClient", "GymCore", "GymProtocol", "GymServer",
-                "ServerTestSupport",
+                "AllocationCounter", "ConformanceEnvironments", "FuzzSupport", "GymClient", "GymCore",
+                "GymEnvironments",
+                "GymProtocol", "GymServer", "ServerTestSupport", logging,
             ]),
         tests(
             "ConformanceTests",

@@ -167,6 +167,8 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
         ]
     }
 
+    public var heapBytes: Int { actionSpace.heapBytes + (stack?.heapBytes ?? 0) + (pool?.heapBytes ?? 0) }
+
     // MARK: Observing
 
     private func scene(_ game: PongGame) -> PongScene {
@@ -244,8 +246,8 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
             throw StateError("the state's last action is \(action)")
         }
         restored.lastAction = action
-        restored.episodeFrames = Int(try reader.read(Int64.self))
-        restored.totalFrames = Int(try reader.read(Int64.self))
+        restored.episodeFrames = try reader.readCount("number of the episode's frames")
+        restored.totalFrames = try reader.readCount("number of frames")
         let history = try reader.readArray(of: UInt32.self)
         if restored.stack != nil {
             guard history.count == PongStack.side * PongStack.side else {

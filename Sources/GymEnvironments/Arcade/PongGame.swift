@@ -89,7 +89,7 @@ public struct PongGame: Hashable, Sendable {
     public var hasBall: Bool { ballY != 0 }
 
     /// Frames played.
-    public var age: Int32 { frame - PongGame.firstFrame }
+    public var age: Int32 { frame &- PongGame.firstFrame }
 
     /// The scores on the screen, where a point shows one frame after it was made.
     var shownScores: (player: Int32, opponent: Int32) {

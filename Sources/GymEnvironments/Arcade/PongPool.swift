@@ -36,6 +36,9 @@ struct PongPool: Sendable {
         return !sameBackdrop
     }
 
+    /// Bytes of heap memory.
+    var heapBytes: Int { pixels.count + screens.newer.count + screens.older.count }
+
     /// Forgets what was shown.
     mutating func forget() { shown = nil }
 

@@ -17,10 +17,12 @@ test: .build/system-packages check
 	scripts/run-swift-tests $(SWIFT_FLAGS)
 	$(foreach script,$(wildcard scripts/test-*),$(script) $(BIN) &&) true
 
-# What needs no build: the formatter, and whether generated code is what its source gives.
+# What needs no build: the formatter, whether generated code is what its source gives, and whether the agents' side is built
+# as docs/architecture.md says.
 check: .build/system-packages
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests docs/examples
 	$(foreach script,$(wildcard scripts/generate-*),$(script) --check &&) true
+	scripts/count-agents --check
 
 bench: build
 	Benchmarks/run $(BIN)

@@ -37,6 +37,7 @@ let package = Package(
         .executable(name: "gym-bench", targets: ["gym-bench"]),
         .library(name: "NeuralNetwork", targets: ["NeuralNetwork"]),
         .library(name: "Agents", targets: ["Agents"]),
+        .library(name: "RunFiles", targets: ["RunFiles"]),
         .executable(name: "gym-agent", targets: ["gym-agent"]),
         .executable(name: "gym-conformance", targets: ["gym-conformance"]),
     ],
@@ -71,12 +72,15 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .target(name: "CVectorKernels"),
         library("NeuralNetwork", ["GymCore", "COpenBLAS", "CVectorKernels"]),
+        // What runs leave on the disk, as formats: it knows no run.
+        .target(name: "CSHA256"),
+        library("RunFiles", ["CSHA256", "GymCore"]),
         library(
-            "Agents", ["GymCore", "GymClient", "GymProtocol", "NeuralNetwork", yams],
-            resources: ["ppo", "dqn", "td3", "sac"].map { .embedInCode("Presets/\($0).yml") }),
+            "Agents", ["GymCore", "GymClient", "GymProtocol", "NeuralNetwork", "RunFiles", yams],
+            resources: [.embedInCode("Runs/Presets")]),
 
         // The conformance suite: given a socket, and nothing of the server's.
-        library("Conformance", ["GymCore", "CGymProtocol", "CProtobufC", "CSystemCalls"]),
+        library("Conformance", ["CSystemCalls"], resources: [.embedInCode("Wire/gym.proto")]),
 
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
@@ -90,7 +94,7 @@ let package = Package(
             "gym-agent",
             [
                 "CommandLineSupport", "Charts", "Film", "GymCore", "GymProtocol", "GymClient", "Agents", "Raster",
-                argumentParser,
+                "RunFiles", argumentParser,
             ]),
         executable("gym-conformance", ["CommandLineSupport", "Conformance", argumentParser]),
         executable(
@@ -135,8 +139,12 @@ let package = Package(
         tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
+        tests("RunFilesTests", ["GymCore", "RunFiles"]),
         tests(
-            "AgentsTests", ["Agents", "AllocationCounter", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork"]),
+            "AgentsTests",
+            [
+                "Agents", "AllocationCounter", "GymClient", "GymCore", "GymEnvironments", "NeuralNetwork", "RunFiles",
+            ]),
         .executableTarget(
             name: "fault-client", dependencies: ["GymClient", "GymCore", "GymProtocol"], path: "Tests/FaultClient",
             swiftSettings: strict),

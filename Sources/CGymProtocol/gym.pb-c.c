@@ -1537,6 +1537,51 @@ void   gym__v1__status_response__free_unpacked
   assert(message->base.descriptor == &gym__v1__status_response__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   gym__v1__resource_use__init
+                     (Gym__V1__ResourceUse         *message)
+{
+  static const Gym__V1__ResourceUse init_value = GYM__V1__RESOURCE_USE__INIT;
+  *message = init_value;
+}
+size_t gym__v1__resource_use__get_packed_size
+                     (const Gym__V1__ResourceUse *message)
+{
+  assert(message->base.descriptor == &gym__v1__resource_use__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t gym__v1__resource_use__pack
+                     (const Gym__V1__ResourceUse *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &gym__v1__resource_use__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t gym__v1__resource_use__pack_to_buffer
+                     (const Gym__V1__ResourceUse *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &gym__v1__resource_use__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Gym__V1__ResourceUse *
+       gym__v1__resource_use__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Gym__V1__ResourceUse *)
+     protobuf_c_message_unpack (&gym__v1__resource_use__descriptor,
+                                allocator, len, data);
+}
+void   gym__v1__resource_use__free_unpacked
+                     (Gym__V1__ResourceUse *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &gym__v1__resource_use__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   gym__v1__shutdown_request__init
                      (Gym__V1__ShutdownRequest         *message)
 {
@@ -5308,7 +5353,7 @@ const ProtobufCMessageDescriptor gym__v1__hello_response__descriptor =
   (ProtobufCMessageInit) gym__v1__hello_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor gym__v1__limits__field_descriptors[7] =
+static const ProtobufCFieldDescriptor gym__v1__limits__field_descriptors[9] =
 {
   {
     "max_frame_bytes",
@@ -5394,6 +5439,30 @@ static const ProtobufCFieldDescriptor gym__v1__limits__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "max_threads",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__Limits, max_threads),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "max_server_memory_bytes",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__Limits, max_server_memory_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned gym__v1__limits__field_indices_by_name[] = {
   6,   /* field[6] = idle_timeout_seconds */
@@ -5403,11 +5472,13 @@ static const unsigned gym__v1__limits__field_indices_by_name[] = {
   2,   /* field[2] = max_handles */
   5,   /* field[5] = max_memory_bytes */
   4,   /* field[4] = max_pending_requests */
+  8,   /* field[8] = max_server_memory_bytes */
+  7,   /* field[7] = max_threads */
 };
 static const ProtobufCIntRange gym__v1__limits__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor gym__v1__limits__descriptor =
 {
@@ -5417,7 +5488,7 @@ const ProtobufCMessageDescriptor gym__v1__limits__descriptor =
   "Gym__V1__Limits",
   "gym.v1",
   sizeof(Gym__V1__Limits),
-  7,
+  9,
   gym__v1__limits__field_descriptors,
   gym__v1__limits__field_indices_by_name,
   1,  gym__v1__limits__number_ranges,
@@ -5478,7 +5549,7 @@ const ProtobufCMessageDescriptor gym__v1__status_request__descriptor =
   (ProtobufCMessageInit) gym__v1__status_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor gym__v1__status_response__field_descriptors[8] =
+static const ProtobufCFieldDescriptor gym__v1__status_response__field_descriptors[10] =
 {
   {
     "uptime_seconds",
@@ -5576,21 +5647,47 @@ static const ProtobufCFieldDescriptor gym__v1__status_response__field_descriptor
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "connection_use",
+    9,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Gym__V1__StatusResponse, n_connection_use),
+    offsetof(Gym__V1__StatusResponse, connection_use),
+    &gym__v1__resource_use__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "server_use",
+    10,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Gym__V1__StatusResponse, n_server_use),
+    offsetof(Gym__V1__StatusResponse, server_use),
+    &gym__v1__resource_use__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned gym__v1__status_response__field_indices_by_name[] = {
   4,   /* field[4] = bytes_received */
   5,   /* field[5] = bytes_sent */
+  8,   /* field[8] = connection_use */
   1,   /* field[1] = connections */
   7,   /* field[7] = connections_total */
   2,   /* field[2] = environments */
   6,   /* field[6] = errors */
+  9,   /* field[9] = server_use */
   3,   /* field[3] = steps */
   0,   /* field[0] = uptime_seconds */
 };
 static const ProtobufCIntRange gym__v1__status_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor gym__v1__status_response__descriptor =
 {
@@ -5600,11 +5697,75 @@ const ProtobufCMessageDescriptor gym__v1__status_response__descriptor =
   "Gym__V1__StatusResponse",
   "gym.v1",
   sizeof(Gym__V1__StatusResponse),
-  8,
+  10,
   gym__v1__status_response__field_descriptors,
   gym__v1__status_response__field_indices_by_name,
   1,  gym__v1__status_response__number_ranges,
   (ProtobufCMessageInit) gym__v1__status_response__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor gym__v1__resource_use__field_descriptors[3] =
+{
+  {
+    "resource",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__ResourceUse, resource),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "used",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__ResourceUse, used),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limit",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__ResourceUse, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned gym__v1__resource_use__field_indices_by_name[] = {
+  2,   /* field[2] = limit */
+  0,   /* field[0] = resource */
+  1,   /* field[1] = used */
+};
+static const ProtobufCIntRange gym__v1__resource_use__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor gym__v1__resource_use__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "gym.v1.ResourceUse",
+  "ResourceUse",
+  "Gym__V1__ResourceUse",
+  "gym.v1",
+  sizeof(Gym__V1__ResourceUse),
+  3,
+  gym__v1__resource_use__field_descriptors,
+  gym__v1__resource_use__field_indices_by_name,
+  1,  gym__v1__resource_use__number_ranges,
+  (ProtobufCMessageInit) gym__v1__resource_use__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define gym__v1__shutdown_request__field_descriptors NULL
@@ -5893,7 +6054,7 @@ const ProtobufCMessageDescriptor gym__v1__list_response__descriptor =
   (ProtobufCMessageInit) gym__v1__list_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor gym__v1__make_request__field_descriptors[10] =
+static const ProtobufCFieldDescriptor gym__v1__make_request__field_descriptors[11] =
 {
   {
     "id",
@@ -6015,6 +6176,18 @@ static const ProtobufCFieldDescriptor gym__v1__make_request__field_descriptors[1
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "want_step_time",
+    11,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__MakeRequest, want_step_time),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned gym__v1__make_request__field_indices_by_name[] = {
   3,   /* field[3] = autoreset */
@@ -6027,11 +6200,12 @@ static const unsigned gym__v1__make_request__field_indices_by_name[] = {
   8,   /* field[8] = pass_out_of_bounds */
   4,   /* field[4] = render_mode */
   6,   /* field[6] = transport */
+  10,   /* field[10] = want_step_time */
 };
 static const ProtobufCIntRange gym__v1__make_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 10 }
+  { 0, 11 }
 };
 const ProtobufCMessageDescriptor gym__v1__make_request__descriptor =
 {
@@ -6041,7 +6215,7 @@ const ProtobufCMessageDescriptor gym__v1__make_request__descriptor =
   "Gym__V1__MakeRequest",
   "gym.v1",
   sizeof(Gym__V1__MakeRequest),
-  10,
+  11,
   gym__v1__make_request__field_descriptors,
   gym__v1__make_request__field_indices_by_name,
   1,  gym__v1__make_request__number_ranges,
@@ -6293,7 +6467,7 @@ const ProtobufCMessageDescriptor gym__v1__shared_memory__descriptor =
   (ProtobufCMessageInit) gym__v1__shared_memory__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor gym__v1__result_regions__field_descriptors[7] =
+static const ProtobufCFieldDescriptor gym__v1__result_regions__field_descriptors[8] =
 {
   {
     "observation",
@@ -6379,6 +6553,18 @@ static const ProtobufCFieldDescriptor gym__v1__result_regions__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "step_nanoseconds",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__ResultRegions, step_nanoseconds),
+    &gym__v1__region__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned gym__v1__result_regions__field_indices_by_name[] = {
   6,   /* field[6] = episode_lengths */
@@ -6386,13 +6572,14 @@ static const unsigned gym__v1__result_regions__field_indices_by_name[] = {
   1,   /* field[1] = final_observation */
   0,   /* field[0] = observation */
   2,   /* field[2] = rewards */
+  7,   /* field[7] = step_nanoseconds */
   3,   /* field[3] = terminated */
   4,   /* field[4] = truncated */
 };
 static const ProtobufCIntRange gym__v1__result_regions__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor gym__v1__result_regions__descriptor =
 {
@@ -6402,7 +6589,7 @@ const ProtobufCMessageDescriptor gym__v1__result_regions__descriptor =
   "Gym__V1__ResultRegions",
   "gym.v1",
   sizeof(Gym__V1__ResultRegions),
-  7,
+  8,
   gym__v1__result_regions__field_descriptors,
   gym__v1__result_regions__field_indices_by_name,
   1,  gym__v1__result_regions__number_ranges,
@@ -6716,7 +6903,7 @@ const ProtobufCMessageDescriptor gym__v1__step_request__descriptor =
   (ProtobufCMessageInit) gym__v1__step_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor gym__v1__step_response__field_descriptors[12] =
+static const ProtobufCFieldDescriptor gym__v1__step_response__field_descriptors[13] =
 {
   {
     "observation",
@@ -6862,6 +7049,18 @@ static const ProtobufCFieldDescriptor gym__v1__step_response__field_descriptors[
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "step_nanoseconds",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Gym__V1__StepResponse, step_nanoseconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned gym__v1__step_response__field_indices_by_name[] = {
   11,   /* field[11] = environment_index */
@@ -6874,13 +7073,14 @@ static const unsigned gym__v1__step_response__field_indices_by_name[] = {
   8,   /* field[8] = info */
   0,   /* field[0] = observation */
   1,   /* field[1] = rewards */
+  12,   /* field[12] = step_nanoseconds */
   2,   /* field[2] = terminated */
   3,   /* field[3] = truncated */
 };
 static const ProtobufCIntRange gym__v1__step_response__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 12 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor gym__v1__step_response__descriptor =
 {
@@ -6890,7 +7090,7 @@ const ProtobufCMessageDescriptor gym__v1__step_response__descriptor =
   "Gym__V1__StepResponse",
   "gym.v1",
   sizeof(Gym__V1__StepResponse),
-  12,
+  13,
   gym__v1__step_response__field_descriptors,
   gym__v1__step_response__field_indices_by_name,
   1,  gym__v1__step_response__number_ranges,
@@ -7912,7 +8112,7 @@ const ProtobufCEnumDescriptor gym__v1__space_kind__descriptor =
   gym__v1__space_kind__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue gym__v1__error_code__enum_values_by_number[27] =
+static const ProtobufCEnumValue gym__v1__error_code__enum_values_by_number[28] =
 {
   { "ERROR_UNSPECIFIED", "GYM__V1__ERROR_CODE__ERROR_UNSPECIFIED", 0 },
   { "MALFORMED_FRAME", "GYM__V1__ERROR_CODE__MALFORMED_FRAME", 1 },
@@ -7941,17 +8141,19 @@ static const ProtobufCEnumValue gym__v1__error_code__enum_values_by_number[27] =
   { "ENVIRONMENT_FAULT", "GYM__V1__ERROR_CODE__ENVIRONMENT_FAULT", 33 },
   { "SHUTTING_DOWN", "GYM__V1__ERROR_CODE__SHUTTING_DOWN", 34 },
   { "INTERNAL", "GYM__V1__ERROR_CODE__INTERNAL", 35 },
+  { "INCOMPATIBLE_STATE", "GYM__V1__ERROR_CODE__INCOMPATIBLE_STATE", 36 },
 };
 static const ProtobufCIntRange gym__v1__error_code__value_ranges[] = {
-{0, 0},{16, 7},{0, 27}
+{0, 0},{16, 7},{0, 28}
 };
-static const ProtobufCEnumValueIndex gym__v1__error_code__enum_values_by_name[27] =
+static const ProtobufCEnumValueIndex gym__v1__error_code__enum_values_by_name[28] =
 {
   { "ALREADY_PENDING", 21 },
   { "ENVIRONMENT_FAULT", 24 },
   { "ERROR_UNSPECIFIED", 0 },
   { "FRAME_TOO_LARGE", 2 },
   { "HELLO_EXPECTED", 4 },
+  { "INCOMPATIBLE_STATE", 27 },
   { "INTERNAL", 26 },
   { "INVALID_ACTION", 14 },
   { "INVALID_ARGUMENT", 12 },
@@ -7982,9 +8184,9 @@ const ProtobufCEnumDescriptor gym__v1__error_code__descriptor =
   "ErrorCode",
   "Gym__V1__ErrorCode",
   "gym.v1",
-  27,
+  28,
   gym__v1__error_code__enum_values_by_number,
-  27,
+  28,
   gym__v1__error_code__enum_values_by_name,
   2,
   gym__v1__error_code__value_ranges,

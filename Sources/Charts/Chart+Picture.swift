@@ -1,19 +1,5 @@
 public import Raster
 
-/// Where the parts of a drawn chart lie, in pixels or their like.
-struct Frame {
-    let width: Double
-    let height: Double
-    let left = 84.0
-    let top = 40.0
-    var right: Double { width - 24 }
-    var bottom: Double { height - 56 }
-
-    func point(_ x: Double, _ y: Double) -> Point {
-        Point(left + x * (right - left), bottom - y * (bottom - top))
-    }
-}
-
 extension Chart {
     /// The width that a picture has unless asked otherwise.
     public static let defaultWidth = 880
@@ -33,20 +19,21 @@ extension Chart {
     }
 
     private func draw(on canvas: Canvas) {
-        let frame = Frame(width: Double(canvas.width), height: Double(canvas.height))
-        let (x, y) = extent
-        text(title, at: Point(frame.width / 2, 14), .middle, on: canvas)
-        text(horizontal, at: Point((frame.left + frame.right) / 2, frame.height - 22), .middle, on: canvas)
-        text(vertical, at: Point(8, 14), .start, on: canvas)
+        let frame = Frame(of: self, width: Double(canvas.width), height: Double(canvas.height))
+        let (x, y) = (frame.x, frame.y)
+        text(title, at: frame.title, .middle, on: canvas)
+        text(horizontal, at: frame.horizontalName, .middle, on: canvas)
+        text(vertical, at: frame.verticalName, .middle, isUpright: true, on: canvas)
         for mark in x.marks {
             let foot = frame.point(x.position(mark), 0)
             canvas.line(from: foot, to: frame.point(x.position(mark), 1), Chart.gridColor)
-            text(x.label(mark), at: Point(foot.x, foot.y + 8), .middle, on: canvas)
+            text(x.label(mark), at: Point(foot.x, foot.y + Frame.markDrop), .middle, on: canvas)
         }
         for mark in y.marks {
             let foot = frame.point(0, y.position(mark))
             canvas.line(from: foot, to: frame.point(1, y.position(mark)), Chart.gridColor)
-            text(y.label(mark), at: Point(foot.x - 8, foot.y - 5), .end, on: canvas)
+            text(
+                y.label(mark), at: Point(foot.x - Frame.markGap, foot.y + Frame.letter / 2), .end, on: canvas)
         }
         for (index, series) in series.enumerated() {
             drawBand(series, Chart.color(index), frame, x, y, on: canvas)
@@ -84,8 +71,8 @@ extension Chart {
     }
 
     private func drawLegend(_ frame: Frame, on canvas: Canvas) {
-        let widest = series.map { $0.label.count }.max() ?? 0
-        let width = Double(widest * Font.advance * 2 + 44)
+        let widest = series.map { StrokeFont.width(of: $0.label, size: Frame.letter) }.max() ?? 0
+        let width = widest + 46
         let height = Double(series.count * 18 + 8)
         let corner = Point(frame.right - width - 8, frame.bottom - height - 8)
         canvas.fill(x: Int(corner.x), y: Int(corner.y), width: Int(width), height: Int(height), .white)
@@ -93,17 +80,20 @@ extension Chart {
             let line = corner.y + 13 + Double(index * 18)
             canvas.line(
                 from: Point(corner.x + 6, line), to: Point(corner.x + 28, line), width: 2.5, Chart.color(index))
-            text(series.label, at: Point(corner.x + 36, line - 5), .start, on: canvas)
+            text(series.label, at: Point(corner.x + 36, line + Frame.letter / 2), .start, on: canvas)
         }
     }
 
-    private enum Anchor { case start, middle, end }
+    private enum Anchor: Double { case start = 0, middle = 0.5, end = 1 }
 
-    /// Text with its upper edge at a place.
-    private func text(_ text: String, at place: Point, _ anchor: Anchor, on canvas: Canvas) {
-        let width = Double(text.count * Font.advance * 2)
-        let left = place.x - (anchor == .start ? 0 : anchor == .middle ? width / 2 : width)
-        canvas.draw(text, x: Int(left), y: Int(place.y), scale: 2, Chart.textColor)
+    /// Text that has a place on its base line.
+    private func text(
+        _ text: String, at place: Point, _ anchor: Anchor, isUpright: Bool = false, on canvas: Canvas
+    ) {
+        let back = StrokeFont.width(of: text, size: Frame.letter) * anchor.rawValue
+        StrokeFont.draw(
+            text, at: isUpright ? Point(place.x, place.y + back) : Point(place.x - back, place.y), size: Frame.letter,
+            isUpright: isUpright, Chart.textColor, on: canvas)
     }
 }
 

@@ -3,25 +3,24 @@ import Raster
 extension Chart {
     /// The chart as an SVG document.
     public func svg(width: Int = Chart.defaultWidth, height: Int = Chart.defaultHeight) -> String {
-        let frame = Frame(width: Double(width), height: Double(height))
-        let (x, y) = extent
+        let frame = Frame(of: self, width: Double(width), height: Double(height))
+        let (x, y) = (frame.x, frame.y)
         var parts = [
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(width) \(height)\" font-family=\"sans-serif\" "
                 + "font-size=\"13\" fill=\"\(Chart.textColor.hexadecimal)\">",
             "<rect width=\"\(width)\" height=\"\(height)\" fill=\"white\"/>",
-            text(title, at: Point(frame.width / 2, 24), "middle"),
-            text(horizontal, at: Point((frame.left + frame.right) / 2, frame.height - 12), "middle"),
-            text(vertical, at: Point(8, 24), "start"),
+            text(title, at: frame.title, "middle"), text(horizontal, at: frame.horizontalName, "middle"),
+            text(vertical, at: frame.verticalName, "middle", isUpright: true),
         ]
         for mark in x.marks {
             let foot = frame.point(x.position(mark), 0)
             parts.append(line([foot, frame.point(x.position(mark), 1)], Chart.gridColor, width: 1))
-            parts.append(text(x.label(mark), at: Point(foot.x, foot.y + 18), "middle"))
+            parts.append(text(x.label(mark), at: Point(foot.x, foot.y + Frame.markDrop), "middle"))
         }
         for mark in y.marks {
             let foot = frame.point(0, y.position(mark))
             parts.append(line([foot, frame.point(1, y.position(mark))], Chart.gridColor, width: 1))
-            parts.append(text(y.label(mark), at: Point(foot.x - 8, foot.y + 4), "end"))
+            parts.append(text(y.label(mark), at: Point(foot.x - Frame.markGap, foot.y + 4), "end"))
         }
         func place(_ point: Series.Point, _ value: Double) -> Point {
             frame.point(x.position(point.x), y.position(value))
@@ -53,7 +52,7 @@ extension Chart {
         "<polyline points=\"\(list(points))\" fill=\"none\" stroke=\"\(color.hexadecimal)\" stroke-width=\"\(width)\"/>"
     }
 
-    private func text(_ text: String, at place: Point, _ anchor: String) -> String {
+    private func text(_ text: String, at place: Point, _ anchor: String, isUpright: Bool = false) -> String {
         var escaped = ""
         for character in text {
             switch character {
@@ -63,8 +62,9 @@ extension Chart {
             default: escaped.append(character)
             }
         }
-        return "<text x=\"\(fixed(place.x, decimals: 1))\" y=\"\(fixed(place.y, decimals: 1))\" "
-            + "text-anchor=\"\(anchor)\">\(escaped)</text>"
+        let (x, y) = (fixed(place.x, decimals: 1), fixed(place.y, decimals: 1))
+        let turn = isUpright ? " transform=\"rotate(-90 \(x) \(y))\"" : ""
+        return "<text x=\"\(x)\" y=\"\(y)\" text-anchor=\"\(anchor)\"\(turn)>\(escaped)</text>"
     }
 }
 

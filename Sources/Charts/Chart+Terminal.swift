@@ -15,6 +15,14 @@ extension Chart {
         let rows = max(4, rows)
         var grid = DotGrid(columns: width, rows: rows)
         for (index, series) in series.enumerated() {
+            for (left, right) in zip(series.points, series.points.dropFirst()) {
+                grid.fill(
+                    x.position(left.x)...x.position(right.x),
+                    from: (y.position(left.low), y.position(left.high)),
+                    to: (y.position(right.low), y.position(right.high)), owner: index)
+            }
+        }
+        for (index, series) in series.enumerated() {
             let dots = series.points.map { grid.dot(x.position($0.x), y.position($0.mean)) }
             for (from, to) in zip(dots, dots.dropFirst()) { grid.line(from: from, to: to, owner: index) }
             if dots.count == 1 { grid.line(from: dots[0], to: dots[0], owner: index) }
@@ -81,6 +89,22 @@ private struct DotGrid {
                 from.x + Int((Double(to.x - from.x) * share).rounded()),
                 from.y + Int((Double(to.y - from.y) * share).rounded()), owner: owner)
             if steps == 0 { return }
+        }
+    }
+
+    /// Fills a band between two places with every fourth point, so that lines stand out from it.
+    mutating func fill(
+        _ range: ClosedRange<Double>, from: (low: Double, high: Double), to: (low: Double, high: Double), owner: Int
+    ) {
+        let (first, last) = (dot(range.lowerBound, 0).x, dot(range.upperBound, 0).x)
+        for column in first...last where column % 2 == 0 {
+            let share = last > first ? Double(column - first) / Double(last - first) : 0
+            let low = from.low + (to.low - from.low) * share
+            let high = from.high + (to.high - from.high) * share
+            // A single run has no band.
+            guard high > low else { continue }
+            let (top, bottom) = (dot(0, high).y, dot(0, low).y)
+            for row in top...bottom where row % 2 == 0 { set(column, row, owner: owner) }
         }
     }
 

@@ -1,5 +1,3 @@
-import GymCore
-
 /// What a step brought, judged by its form.
 struct Step: Equatable {
     struct Fault: Equatable {
@@ -19,6 +17,8 @@ struct Step: Equatable {
     var info: [InfoColumn] = []
     var finalInfo: [InfoColumn] = []
     var faults: [Fault] = []
+    /// Where make asked for it (M34).
+    var nanoseconds: [Int64] = []
     /// Of an answer to receive.
     var environments: [Int] = []
 }
@@ -141,6 +141,14 @@ struct Batch {
         try client.expectError(code, message, fields, handle: handle, what)
     }
 
+    /// The same, where several codes are right.
+    @discardableResult
+    func expectError(
+        _ codes: [ErrorCode], _ message: String, _ fields: [(String, Message.Value)] = [], _ what: String? = nil
+    ) throws -> Message {
+        try client.expectError(codes, message, fields, handle: handle, what)
+    }
+
     /// Begins to step some rows.
     func send(_ environments: [Int], _ actions: [Member]) throws {
         try call("send", sendFields(environments, actions))
@@ -156,7 +164,7 @@ struct Batch {
 
     /// Takes the first rows that are ready.
     func receive(_ number: Int) throws -> Step {
-        let step = try decodeStep(call("receive", [("count", .integer(number))]), count: number)
+        let step = try decodeStep(call("receive", [("count", .integer(number))]), count: number, "M25")
         try expect(step.environments.count, number, "number of environment_index of a receive (M25)")
         return step
     }
@@ -185,7 +193,10 @@ struct Batch {
 
     // MARK: Judging what came
 
-    func decodeStep(_ part: Message, count: Int, sharesResults: Bool = false) throws -> Step {
+    /// - Parameter clause: the one that says which rows there are.
+    func decodeStep(
+        _ part: Message, count: Int, _ clause: String = "M22", sharesResults: Bool = false
+    ) throws -> Step {
         var step = Step()
         step.faults = Batch.faults(part)
         if !sharesResults {
@@ -197,7 +208,12 @@ struct Batch {
             step.finalIndex = part.numbers("final_index").map { Int(clamping: $0) }
             step.environments = part.numbers("environment_index").map { Int(clamping: $0) }
             let ended = (0..<count).filter { step.terminated[$0] | step.truncated[$0] != 0 }
-            try expect(step.finalIndex, ended, "final_index: the rows that ended, ascending (M22)")
+            try expect(
+                step.finalIndex, ended,
+                "final_index: the rows \(clause == "M25" ? "of the answer " : "")that ended, ascending (\(clause))")
+            if part.has("step_nanoseconds") {
+                step.nanoseconds = try Batch.numbers(part, "step_nanoseconds", count)
+            }
             let k = ended.count
             step.returns = try Batch.numbers(part, "episode_returns", k)
             step.lengths = try Batch.numbers(part, "episode_lengths", k).map { (value: Int64) in Int(value) }
@@ -279,13 +295,26 @@ struct Batch {
     }
 }
 
+/// The rows that an error's details name, in their order (E3).
+func rowsNamed(_ error: Message) -> [Int] {
+    error.messages("details").filter { $0.has("environment_index") }.map { $0.integer("environment_index") }
+}
+
 /// Members as people read them.
 func describe(_ members: [Member]) -> String { members.map(describe).joined(separator: "; ") }
 
 private func describe(_ member: Member) -> String {
-    guard case .tensor(let tensor) = member else { return "\(member)" }
-    let values = tensor.doubles.prefix(16).map { "\($0)" }.joined(separator: " ")
-    return "\(tensor.dtype.name)\(tensor.shape)[\(values)\(tensor.count > 16 ? " …" : "")]"
+    switch member {
+    case .tensor(let tensor):
+        let values = tensor.doubles.prefix(16).map { "\($0)" }.joined(separator: " ")
+        return "\(tensor.dtype.name)\(tensor.shape)[\(values)\(tensor.count > 16 ? " …" : "")]"
+    case .text(let text): return "\"\(text)\""
+    case .list(let members): return "(" + members.map(describe).joined(separator: ", ") + ")"
+    case .graph(let nodes, let edges, let links):
+        return "graph of nodes \(describe(.tensor(nodes))), edges \(edges.map { describe(.tensor($0)) } ?? "none"), "
+            + "links \(links)"
+    case .oneOf(let index, let member): return "of space \(index): \(describe(member))"
+    }
 }
 
 extension Member: Readable {

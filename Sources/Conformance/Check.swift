@@ -14,6 +14,10 @@ package enum Requirement: Sendable, Hashable {
     case capability(String)
     /// The server offers the environment: one of those made for the suite.
     case environment(String)
+    /// The suite was given the server's token.
+    case token
+    /// The suite was allowed to end the server.
+    case ending
 }
 
 /// One thing that a server has to do.
@@ -26,6 +30,8 @@ package struct Check: Sendable {
     package let clauses: [String]
     /// What it needs; without it, it is skipped.
     package let needs: [Requirement]
+    /// The minor version that asks for it: where a lower one is in force, it is skipped.
+    package let since: Int
     /// Does it. Throws ``CheckFailure``, ``Timeout`` and the like when the server fails, ``Skip`` when the server
     /// offers nothing that the check can be done with.
     package let run: @Sendable (Context) throws -> Void
@@ -48,6 +54,8 @@ package struct Check: Sendable {
         addStateChecks(to: &list)
         addSharedMemoryChecks(to: &list)
         addRobustnessChecks(to: &list)
+        // Last, since the first of them waits and the others end the server.
+        addEndingChecks(to: &list)
         return list.checks
     }()
 }
@@ -58,22 +66,34 @@ struct CheckList {
 
     /// Adds a check; names differ from each other.
     mutating func add(
-        _ name: String, _ level: Level, _ clauses: [String], needs: [Requirement] = [],
+        _ name: String, _ level: Level, _ clauses: [String], needs: [Requirement] = [], since: Int = 0,
         _ run: @escaping @Sendable (Context) throws -> Void
     ) {
         precondition(!checks.contains { $0.name == name }, "two checks are called \(name)")
-        checks.append(Check(name: name, level: level, clauses: clauses, needs: needs, run: run))
+        checks.append(Check(name: name, level: level, clauses: clauses, needs: needs, since: since, run: run))
     }
 }
 
 /// What a server did wrong.
 package struct CheckFailure: Error, CustomStringConvertible {
+    /// Whether anything came at all.
+    package enum Kind: Sendable {
+        /// Something came, and was wrong.
+        case wrong
+        /// The connection ended where something was due.
+        case ended
+        /// Nothing came in time.
+        case silent
+    }
+
     /// What was looked at.
     package let what: String
     /// What it should have been.
     package let expected: String
     /// What it was.
     package let got: String
+    /// Whether it is about what came, or about what did not.
+    package var kind = Kind.wrong
 
     package var description: String { "\(what): expected \(expected), got \(got)" }
 }

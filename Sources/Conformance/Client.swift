@@ -27,7 +27,20 @@ enum ErrorCode: UInt64 {
     case shuttingDown = 34
     case `internal` = 35
 
+    case incompatibleState = 36
+
     var isFatal: Bool { rawValue < 16 }
+}
+
+extension ErrorCode: CustomStringConvertible {
+    /// The name in gym.proto, `MALFORMED_FRAME`, with the number that is on the wire.
+    var description: String { ErrorCode.name(rawValue) }
+
+    /// The same of any number.
+    static func name(_ code: UInt64) -> String {
+        let name = Schema.named("Error").byName["code"]?.names[code]
+        return name.map { "\($0) (\(code))" } ?? "\(code), which has no name"
+    }
 }
 
 /// A connection on which requests are made and answers judged by what holds for all of them.
@@ -35,29 +48,56 @@ package final class Client {
     package let raw: RawConnection
     private let transcript: Transcript
     private var nextID: UInt64 = 1
+    /// What hellos say unless they are told otherwise.
+    private let greeting: Greeting
+    /// The minor version that was put in force, once it was.
+    private(set) var minor: Int?
 
-    init(_ raw: RawConnection, transcript: Transcript) {
+    /// What a client says of itself.
+    struct Greeting {
+        /// The highest minor version that it speaks.
+        var minor = newestMinor
+        var token = ""
+    }
+
+    /// The minor version that the suite knows.
+    static let newestMinor = 1
+
+    init(_ raw: RawConnection, transcript: Transcript, greeting: Greeting) {
         self.raw = raw
         self.transcript = transcript
+        self.greeting = greeting
     }
 
     /// Exchanges hellos.
     @discardableResult
     func greet(
-        major: Int = 1, minor: Int = 0, capabilities: [String] = [], maxFrameBytes: Int = 0
+        major: Int = 1, minor: Int? = nil, capabilities: [String] = [], maxFrameBytes: Int = 0
     ) throws -> Message {
-        try call("hello", hello(major: major, minor: minor, capabilities: capabilities, maxFrameBytes: maxFrameBytes))
+        let answer = try call(
+            "hello", hello(major: major, minor: minor, capabilities: capabilities, maxFrameBytes: maxFrameBytes))
+        self.minor = answer.integer("minor")
+        try expectNothingNewer(answer)
+        return answer
     }
 
     /// The fields of a hello.
     func hello(
-        major: Int = 1, minor: Int = 0, capabilities: [String] = [], maxFrameBytes: Int = 0
+        major: Int = 1, minor: Int? = nil, capabilities: [String] = [], maxFrameBytes: Int = 0, token: String? = nil
     ) -> [(String, Message.Value)] {
         [
-            ("major", .integer(major)), ("minor", .integer(minor)), ("client_name", "gym-conformance"),
-            ("capabilities", .list(capabilities.map(Message.Value.text))),
-            ("max_frame_bytes", .integer(maxFrameBytes)),
+            ("major", .integer(major)), ("minor", .integer(minor ?? greeting.minor)),
+            ("client_name", "gym-conformance"), ("capabilities", .list(capabilities.map(Message.Value.text))),
+            ("max_frame_bytes", .integer(maxFrameBytes)), ("token", .text(token ?? greeting.token)),
         ]
+    }
+
+    /// Fails when a message has a field that is newer than the version in force (V9).
+    private func expectNothingNewer(_ message: Message) throws {
+        guard let minor, let newer = message.newest(above: minor) else { return }
+        throw CheckFailure(
+            what: "a message where version 1.\(minor) is in force (V9)", expected: "no field that is newer",
+            got: newer)
     }
 
     // MARK: Requests
@@ -99,11 +139,20 @@ package final class Client {
 
     /// The next response; notices are passed over (C9).
     ///
-    /// - Throws: ``CheckFailure`` when it is no response, or the server has closed.
-    func receive(within seconds: Double? = nil) throws -> Message {
+    /// - Parameters:
+    ///   - what: what is waited for, for the failure: "the answer to make".
+    ///   - expected: what it has to be.
+    /// - Throws: ``CheckFailure`` when it is no response, the server has closed, or nothing comes.
+    func receive(_ what: String = "the connection", expected: String = "a response") throws -> Message {
         while true {
-            guard let frame = try raw.receiveFrame(within: seconds) else {
-                throw CheckFailure(what: "the connection", expected: "a response", got: "its end")
+            let next: RawConnection.Frame?
+            do {
+                next = try raw.receiveFrame()
+            } catch let timeout as Timeout {
+                throw CheckFailure(what: what, expected: expected, got: "nothing: \(timeout)", kind: .silent)
+            }
+            guard let frame = next else {
+                throw CheckFailure(what: what, expected: expected, got: "the connection's end", kind: .ended)
             }
             transcript.note("came bytes \(hexadecimal(frame.bytes))")
             try require(
@@ -116,18 +165,19 @@ package final class Client {
             do {
                 let message = try Message(name, decoding: frame.body)
                 transcript.note("came \(message)")
+                try expectNothingNewer(message)
                 if frame.kind == 2 { return message }
-            } catch {
+            } catch let error as DecodingError {
                 throw CheckFailure(what: "a frame's body", expected: "a \(name)", got: "\(error)")
             }
         }
     }
 
     /// The answer to a request, judged by its envelope.
-    func receive(answerTo id: UInt64, handle: UInt32) throws -> Message {
-        let response = try receive()
-        try expect(response.number("id"), id, "the id of the answer (M, O1)")
-        try expect(response.number("handle"), UInt64(handle), "the handle of the answer (M)")
+    func receive(answerTo id: UInt64, handle: UInt32, _ message: String = "request") throws -> Message {
+        let response = try receive("the answer to \(message)", expected: "a response")
+        try expect(response.number("id"), id, "the id of the answer to \(message) (M, O1)")
+        try expect(response.number("handle"), UInt64(handle), "the handle of the answer to \(message) (M)")
         return response
     }
 
@@ -143,7 +193,7 @@ package final class Client {
     /// Waits for a request's answer.
     @discardableResult
     func answer(_ message: String, to id: UInt64, handle: UInt32 = 0) throws -> Message {
-        let response = try receive(answerTo: id, handle: handle)
+        let response = try receive(answerTo: id, handle: handle, message)
         guard let part = response.message(message) else {
             throw CheckFailure(
                 what: "the answer to \(message)", expected: "\(message)", got: Client.describe(response))
@@ -154,10 +204,8 @@ package final class Client {
     /// What a response is, in short.
     static func describe(_ response: Message) -> String {
         guard let error = response.message("error") else { return response.messageCase ?? "an empty response" }
-        return "the error \(codeName(error.number("code"))): \(error.text("message"))"
+        return "the error \(ErrorCode.name(error.number("code"))): \(error.text("message"))"
     }
-
-    private static func codeName(_ code: UInt64) -> String { ErrorCode(rawValue: code).map { "\($0)" } ?? "\(code)" }
 
     /// Makes a request that has to be refused, and returns the error.
     @discardableResult
@@ -165,21 +213,33 @@ package final class Client {
         _ code: ErrorCode, _ message: String, _ fields: [(String, Message.Value)] = [], handle: UInt32 = 0,
         _ what: String? = nil
     ) throws -> Message {
-        let id = try send(message, fields, handle: handle)
-        return try receiveError(code, id: id, handle: handle, what ?? "the answer to \(message)")
+        try expectError([code], message, fields, handle: handle, what)
     }
 
-    /// Waits for an error and judges it.
+    /// The same, where several codes are right.
+    @discardableResult
+    func expectError(
+        _ codes: [ErrorCode], _ message: String, _ fields: [(String, Message.Value)] = [], handle: UInt32 = 0,
+        _ what: String? = nil
+    ) throws -> Message {
+        let id = try send(message, fields, handle: handle)
+        return try receiveError(codes, id: id, handle: handle, what ?? "the answer to \(message)")
+    }
+
+    /// Waits for an error and judges it (E1).
     @discardableResult
     func receiveError(_ code: ErrorCode, id: UInt64?, handle: UInt32 = 0, _ what: String) throws -> Message {
-        let response = try receive()
-        guard let error = response.message("error") else {
-            throw CheckFailure(what: what, expected: "the error \(code)", got: Client.describe(response))
-        }
-        guard error.number("code") == code.rawValue else {
-            throw CheckFailure(
-                what: what, expected: "the error \(code) (\(code.rawValue))", got: Client.describe(response))
-        }
+        try receiveError([code], id: id, handle: handle, what)
+    }
+
+    /// The same, where several codes are right.
+    @discardableResult
+    func receiveError(_ codes: [ErrorCode], id: UInt64?, handle: UInt32 = 0, _ what: String) throws -> Message {
+        let names = "the error " + codes.map { "\($0)" }.joined(separator: " or ")
+        let response = try receive(what, expected: names)
+        guard let error = response.message("error"), let code = ErrorCode(rawValue: error.number("code")),
+            codes.contains(code)
+        else { throw CheckFailure(what: what, expected: names, got: Client.describe(response)) }
         try expect(error.flag("fatal"), code.isFatal, "\(what): whether the error \(code) is fatal (E1)")
         try require(
             !error.text("message").isEmpty, "\(what): the error's message (E1)", expected: "an explanation", got: "none"
@@ -193,10 +253,19 @@ package final class Client {
 
     /// Fails unless the server closes without another frame.
     func expectEnd(_ what: String) throws {
-        while let frame = try raw.receiveFrame() {
-            // A notice may come at any time (C9).
-            if frame.kind == 3 { continue }
-            throw CheckFailure(what: what, expected: "the end of the connection", got: hexadecimal(frame.bytes))
+        while true {
+            do {
+                guard let frame = try raw.receiveFrame() else { return }
+                // A notice may come at any time (C9).
+                if frame.kind == 3 { continue }
+                let content = (try? Message("Response", decoding: frame.body)).map(Client.describe)
+                throw CheckFailure(
+                    what: what, expected: "the end of the connection", got: content ?? hexadecimal(frame.bytes))
+            } catch let timeout as Timeout {
+                throw CheckFailure(
+                    what: what, expected: "the end of the connection", got: "one that is still open: \(timeout)",
+                    kind: .silent)
+            }
         }
     }
 
@@ -205,7 +274,8 @@ package final class Client {
         do {
             try call("ping")
         } catch let failure as CheckFailure {
-            throw CheckFailure(what: "\(what): a ping after it", expected: "an answer", got: failure.got)
+            throw CheckFailure(
+                what: "\(what): a ping after it", expected: "an answer", got: failure.got, kind: failure.kind)
         }
     }
 }

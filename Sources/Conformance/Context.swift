@@ -1,8 +1,7 @@
 import Glibc
-import GymCore
 
 /// What the suite knows of the server under test, and the way to it.
-package final class Context: @unchecked Sendable {
+package final class Context {
     /// Where the server listens.
     let path: String
     /// Seconds that any single answer may take.
@@ -11,6 +10,10 @@ package final class Context: @unchecked Sendable {
     let settling: Double
     /// What the server said in its hello.
     let hello: Message
+    /// The minor version in force: what it is judged by.
+    let minor: Int
+    /// What the suite says of itself in hellos.
+    let greeting: Client.Greeting
     /// The capabilities that it has.
     let capabilities: Set<String>
     /// The environments that it lists, by id.
@@ -27,19 +30,25 @@ package final class Context: @unchecked Sendable {
     /// Asks the server what it is.
     ///
     /// - Parameter environments: the ids to check with; empty: all but those made for the suite.
-    init(path: String, timeout: Double, settling: Double, environments chosen: [String]) throws {
+    init(
+        path: String, timeout: Double, settling: Double, environments chosen: [String], greeting: Client.Greeting
+    ) throws {
+        self.greeting = greeting
         self.path = path
         self.timeout = timeout
         self.settling = settling
         deadline = now() + Context.answersPerCheck * timeout
         let raw = try RawConnection(path: path, timeout: timeout)
         raw.deadline = deadline
-        let client = Client(raw, transcript: transcript)
+        let client = Client(raw, transcript: transcript, greeting: greeting)
         do {
             hello = try client.greet()
         } catch let timeout as Timeout {
             throw Timeout(description: "it takes connections, but does not answer a hello: \(timeout)")
+        } catch let failure as CheckFailure where failure.kind == .silent {
+            throw Timeout(description: "it takes connections, but does not answer a hello: \(failure.got)")
         }
+        minor = min(hello.integer("minor"), Client.newestMinor)
         capabilities = Set(hello.texts("capabilities"))
         let listed = try client.call("list").messages("environments")
         let specs = Dictionary(listed.map { ($0.text("id"), $0) }, uniquingKeysWith: { first, _ in first })
@@ -47,6 +56,11 @@ package final class Context: @unchecked Sendable {
         if let unknown = chosen.first(where: { specs[$0] == nil }) {
             throw UsageError(
                 "the server has no environment '\(unknown)'; it has: \(specs.keys.sorted().joined(separator: ", "))")
+        }
+        if chosen.contains(slow) {
+            throw UsageError(
+                "\(slow) takes as long as its actions say, and is not for checks with any environment; the checks that "
+                    + "need it use it whichever are chosen")
         }
         let own = listed.map { $0.text("id") }.filter { !$0.hasPrefix("conformance/") }
         environments = chosen.isEmpty ? (own.isEmpty ? listed.map { $0.text("id") } : own) : chosen
@@ -78,13 +92,15 @@ package final class Context: @unchecked Sendable {
     ///
     /// - Parameter capabilities: those to ask for; empty: all.
     func connect(capabilities: [String] = [], maxFrameBytes: Int = 0) throws -> Client {
-        let client = try Client(connectRaw(), transcript: transcript)
+        let client = try connectWithoutHello()
         try client.greet(capabilities: capabilities, maxFrameBytes: maxFrameBytes)
         return client
     }
 
     /// A connection that no hello was sent on, as a client.
-    func connectWithoutHello() throws -> Client { try Client(connectRaw(), transcript: transcript) }
+    func connectWithoutHello() throws -> Client {
+        try Client(connectRaw(), transcript: transcript, greeting: greeting)
+    }
 
     /// The time of one check, in that of its single answers: a server that is slow with each of them, or sends without
     /// end, is not waited for much longer than one that is silent.
@@ -122,10 +138,15 @@ package final class Context: @unchecked Sendable {
 
     /// The chosen environments whose spec fulfils `condition`.
     ///
-    /// - Throws: ``Skip`` when there is none.
+    /// - Throws: ``Skip`` when there is none, with one that could be chosen.
     func environments(_ what: String, where condition: (Message) -> Bool) throws -> [String] {
         let found = environments.filter { condition(specs[$0]!) }
-        if found.isEmpty { throw Skip(reason: "no environment to check with is \(what)") }
+        if found.isEmpty {
+            let other = specs.keys.sorted().first { $0 != slow && condition(specs[$0]!) }
+            throw Skip(
+                reason: "no environment to check with is \(what)"
+                    + (other.map { "; \($0) is: --environment \($0)" } ?? ", and the server has none; \(counter) is"))
+        }
         return found
     }
 
@@ -155,14 +176,14 @@ package final class Context: @unchecked Sendable {
                 try body(id)
             } catch let failure as CheckFailure {
                 throw CheckFailure(
-                    what: "\(id): \(failure.what)", expected: failure.expected, got: failure.got)
+                    what: "\(id): \(failure.what)", expected: failure.expected, got: failure.got, kind: failure.kind)
             }
         }
     }
 }
 
 /// The last frames of a check, for the report of its failure.
-final class Transcript: @unchecked Sendable {
+final class Transcript {
     private var lines: [String] = []
     private static let kept = 4
 

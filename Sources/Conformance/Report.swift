@@ -4,6 +4,8 @@ import Foundation
 package struct Report: Sendable {
     /// The server's name and version.
     package let server: String
+    /// The version in force, which it was judged by.
+    package let version: String
     /// The environments that checks for any environment were done with.
     package let environments: [String]
     /// In the order of the checks.
@@ -37,7 +39,8 @@ package struct Report: Sendable {
     package var summary: String {
         let counts = counts
         let notTried = outcomes.count(where: \.isNotTried)
-        return "\(outcomes.count) checks of \(server): \(counts.passed) passed, \(counts.failed) failed"
+        return
+            "\(outcomes.count) checks of \(server) by gym.v1 \(version): \(counts.passed) passed, \(counts.failed) failed"
             + (notTried > 0 ? " (\(notTried) of them not tried)" : "") + ", \(counts.skipped) skipped"
     }
 
@@ -54,6 +57,7 @@ package struct Report: Sendable {
             let seconds: Double
         }
         let server: String
+        let version: String
         let environments: [String]
         let passed: Int
         let failed: Int
@@ -61,7 +65,7 @@ package struct Report: Sendable {
         let checks: [Check]
     }
 
-    /// The report as JSON: `server`, `environments`, `passed`, `failed`, `skipped`, and `checks` with `name`, `level`,
+    /// The report as JSON: `server`, `version`, `environments`, `passed`, `failed`, `skipped`, and `checks` with `name`, `level`,
     /// `clauses`, `result` (`passed`, `failed`, `skipped`), `message`, `evidence`, `seconds`.
     package func json() throws -> String {
         let checks = outcomes.map { outcome in
@@ -80,7 +84,7 @@ package struct Report: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let document = Document(
-            server: server, environments: environments, passed: counts.passed, failed: counts.failed,
+            server: server, version: version, environments: environments, passed: counts.passed, failed: counts.failed,
             skipped: counts.skipped, checks: checks)
         return String(decoding: try encoder.encode(document), as: UTF8.self)
     }

@@ -1,6 +1,5 @@
 internal import CSystemCalls
 import Glibc
-import GymCore
 
 /// A batch whose steps go through shared memory, by the letter of S1 to S9.
 final class SharedBatch {
@@ -14,6 +13,7 @@ final class SharedBatch {
         var step = Step()
     }
 
+    private let hasTimes: Bool
     private let base: UnsafeMutableRawPointer
     private let mappedSize: Int
     private(set) var sequence: UInt32 = 0
@@ -27,13 +27,23 @@ final class SharedBatch {
     private static let responseSleeper = 192
 
     /// Makes environments and maps their memory.
-    init(
+    convenience init(
         _ client: Client, _ id: String, count: Int = 1, options: [(String, Message.Value)] = [],
         autoreset: Autoreset? = nil, limit: Int? = nil, extra: [(String, Message.Value)] = []
     ) throws {
-        batch = try client.make(
+        let batch = try client.make(
             id, count: count, options: options, autoreset: autoreset, limit: limit,
             extra: extra + [("transport", 2)])
+        try self.init(batch, hasTimes: extra.contains { $0.0 == "want_step_time" })
+    }
+
+    /// Maps the memory of environments that were made.
+    ///
+    /// - Parameter hasTimes: whether make asked for step times.
+    init(_ batch: Batch, hasTimes: Bool = false) throws {
+        self.batch = batch
+        self.hasTimes = hasTimes
+        let client = batch.client
         try expect(batch.made.number("transport"), 2, "the transport that the answer to make echoes")
         guard let layout = batch.made.message("shared_memory") else {
             throw CheckFailure(what: "shared_memory of the answer to make (S3)", expected: "a layout", got: "none")
@@ -85,10 +95,11 @@ final class SharedBatch {
             try add(
                 "results \(set) final_observation", part.messages("final_observation"),
                 batch.autoreset == .sameStep ? observation : [])
-            for (field, dtype) in [
-                ("rewards", DType.float64), ("terminated", .bool), ("truncated", .bool), ("episode_returns", .float64),
+            let columns: [(String, DType)] = [
+                ("rewards", .float64), ("terminated", .bool), ("truncated", .bool), ("episode_returns", .float64),
                 ("episode_lengths", .int64),
-            ] {
+            ]
+            for (field, dtype) in columns + (hasTimes ? [("step_nanoseconds", .int64)] : []) {
                 regions.append(("results \(set) \(field)", part.message(field), dtype, [count]))
             }
         }
@@ -291,6 +302,7 @@ final class SharedBatch {
         step.rewards = numbers("rewards", Double.self)
         step.terminated = numbers("terminated", UInt8.self)
         step.truncated = numbers("truncated", UInt8.self)
+        if hasTimes { step.nanoseconds = numbers("step_nanoseconds", Int64.self) }
         step.finalIndex = (0..<count).filter { step.terminated[$0] | step.truncated[$0] != 0 }
         let returns = numbers("episode_returns", Double.self)
         let lengths = numbers("episode_lengths", Int64.self)

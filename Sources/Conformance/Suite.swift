@@ -14,6 +14,16 @@ package struct Suite: Sendable {
     /// answer. Only a server that does not is waited for so long.
     package var settling: Double?
 
+    /// The highest minor version that the suite says it speaks: with 0, a server is met by a client of 1.0.
+    package var minor = newestMinor
+    /// The token that the server was started with; without it, checks about tokens are skipped.
+    package var token = ""
+    /// Whether the server may be ended. If not, checks of how it ends are skipped.
+    package var mayEnd = false
+
+    /// The highest minor version that the suite knows.
+    package static let newestMinor = Client.newestMinor
+
     /// A run of everything.
     package init(path: String) { self.path = path }
 
@@ -36,7 +46,8 @@ package struct Suite: Sendable {
     ///   ``UsageError`` for environments that it does not have.
     package func run(_ report: (Outcome) -> Void = { _ in }) throws -> Report {
         let context = try Context(
-            path: path, timeout: timeout, settling: settling ?? timeout, environments: environments)
+            path: path, timeout: timeout, settling: settling ?? timeout, environments: environments,
+            greeting: Client.Greeting(minor: minor, token: token))
         defer { context.begin() }
         var outcomes: [Outcome] = []
         var deserted = 0
@@ -53,7 +64,7 @@ package struct Suite: Sendable {
                 let tried = run(check, context)
                 (result, failure) = (tried.result, tried.failure)
                 deserted = tried.isDeserted ? deserted + 1 : 0
-                if failure is Timeout { inVain += now() - start }
+                if failure is Timeout || (failure as? CheckFailure)?.kind == .silent { inVain += now() - start }
             }
             let outcome = Outcome(check: check, result: result, seconds: now() - start, failure: failure)
             outcomes.append(outcome)
@@ -61,13 +72,14 @@ package struct Suite: Sendable {
         }
         return Report(
             server: "\(context.hello.text("server_name")) \(context.hello.text("server_version"))",
+            version: "1.\(context.minor)",
             environments: context.environments, outcomes: outcomes)
     }
 
     /// The report of a suite that could not start: no check was tried, so that none has passed.
     package func unstarted(_ error: any Error) -> Report {
         Report(
-            server: "unix:\(path)", environments: [],
+            server: "unix:\(path)", version: "1.\(minor)", environments: [],
             outcomes: checks.map { Outcome(check: $0, result: .notTried("\(error)"), seconds: 0) })
     }
 
@@ -85,8 +97,15 @@ package struct Suite: Sendable {
                 return Tried(result: .skipped("the server does not announce the capability \(capability)"))
             case .environment(let id) where context.specs[id] == nil:
                 return Tried(result: .skipped("the server does not offer \(id)"))
+            case .token where token.isEmpty:
+                return Tried(result: .skipped("it needs the token that the server was started with: --token TEXT"))
+            case .ending where !mayEnd:
+                return Tried(result: .skipped("it ends the server: --end-server"))
             default: break
             }
+        }
+        if check.since > context.minor {
+            return Tried(result: .skipped("it is about version 1.\(check.since); 1.\(context.minor) is in force"))
         }
         context.begin()
         do {
@@ -99,6 +118,7 @@ package struct Suite: Sendable {
             let what = failure is Timeout ? "the server: expected an answer, got none: \(failure)" : "\(failure)"
             // Whether this is the end of the server, or of what the check was about.
             context.begin()
+            if check.needs.contains(.ending) { return Tried(result: .failed(what, evidence), failure: failure) }
             do {
                 _ = try context.connect()
                 return Tried(result: .failed(what, evidence), failure: failure)

@@ -30,6 +30,8 @@ public struct Echo: RestorableEnvironment, Sendable {
         ("multi-discrete", .multiDiscrete(counts: [2, 3, 4, 5], starts: [0, -1, 10, 0], shape: [2, 2])),
         ("multi-binary", .multiBinary(shape: [2, 3])),
         ("text", .text(minLength: 1, maxLength: 8, characters: "abcäß日本")),
+        // Beyond the first plane, and one that combines: what counts is code points.
+        ("text-wide", .text(minLength: 1, maxLength: 4, characters: "a😀𝄞e\u{301}")),
         (
             "dict",
             .dict([.init("speed", .box(Box(low: Float(0), high: 1, shape: [2]))), .init("gear", .discrete(count: 3))])

@@ -12,7 +12,8 @@ public import GymCore
 /// |---|---|---|---|
 /// | 0 | steps of the episode | 0 | 1000 |
 ///
-/// Reward: 1. Start: 0; with the reset option `fail`, the reset fails. Info: `count`, as observed.
+/// Reward: 1. Start: 0; with the reset option `fail`, the reset fails; with `outside`, it observes −1, which is outside of
+/// the observation space. Info: `count`.
 ///
 /// End: terminated at step `limit` (0: never). At step `at` (0: never) the step fails whatever the action. With `make`
 /// it cannot even be made; with `render` it can, but not be rendered.
@@ -25,7 +26,10 @@ public struct Fault: RenderableEnvironment, Sendable {
             OptionSpec("make", .bool, default: .bool(false), "Whether making it fails."),
             OptionSpec("render", .bool, default: .bool(false), "Whether rendering it fails."),
         ],
-        resetOptions: [OptionSpec("fail", .bool, default: .bool(false), "Whether the reset fails.")])
+        resetOptions: [
+            OptionSpec("fail", .bool, default: .bool(false), "Whether the reset fails."),
+            OptionSpec("outside", .bool, default: .bool(false), "Whether it leaves the observation space."),
+        ])
 
     public let observationSpace = Space.box(Box(low: [Int64(0)], high: [Int64(1000)]))
     public let actionSpace = Space.discrete(count: 3)
@@ -54,7 +58,7 @@ public struct Fault: RenderableEnvironment, Sendable {
         options: OptionValues, generator: inout NumPyGenerator, observation: ObservationWriter
     ) throws {
         count = 0
-        observation.store([count])
+        observation.store([options.bool("outside") ? -1 : count])
         if options.bool("fail") { throw Failure(description: "it was told to fail in reset") }
     }
 

@@ -241,6 +241,11 @@ public final class RemoteVectorEnvironment {
         return renderings
     }
 
+    /// Whether server and environment can save states.
+    public var canSaveStates: Bool {
+        connection.server.capabilities.contains(ProtocolVersion.state) && description.isRestorable
+    }
+
     /// The state of environments, generators included: opaque bytes of the server's own format.
     ///
     /// - Parameter environments: which ones; empty: all.

@@ -118,14 +118,6 @@ public struct StateReader {
         }
     }
 
-    /// Passes over an array.
-    ///
-    /// - Returns: where its elements lie among the bytes.
-    /// - Throws: ``StateError`` when the bytes end first.
-    public mutating func skipArray<T: BitwiseCopyable>(of type: T.Type) throws -> Range<Int> {
-        try readRange(of: type).bytes
-    }
-
     private mutating func readRange<T>(of type: T.Type) throws -> (bytes: Range<Int>, count: Int) {
         let count = try read(UInt64.self)
         guard count <= UInt64(remaining / max(MemoryLayout<T>.stride, 1)) else {

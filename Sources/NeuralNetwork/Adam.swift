@@ -2,19 +2,21 @@ import CVectorKernels
 import Glibc
 
 /// Adam (Kingma and Ba 2015, arXiv 1412.6980), as `torch.optim.Adam` computes it, in one pass over the parameters.
-public struct Adam: ~Copyable {
+public final class Adam: Optimiser, @unchecked Sendable {
+    // Sendable: what changes is written by `begin` and `restore`, when no other thread works with it.
+
     /// The decay of the first moment.
     public let beta1: Double
     /// The decay of the second moment.
     public let beta2: Double
-    /// Added to the root of the second moment. PPO and A2C use 1e-5, the off-policy methods 1e-8.
+    /// Added to the root of the second moment. PPO uses 1e-5, the off-policy methods 1e-8.
     public let epsilon: Double
-    /// The number of parameters, a store's gaps included.
     public let count: Int
-    /// The steps taken.
     public private(set) var steps = 0
     /// The running mean of the gradient, then that of its square: 2 · count floats.
-    public let moments: UnsafeMutablePointer<Float>
+    public let moments: Vector<Float>
+    private var rate: Float = 0
+    private var rootCorrection: Float = 1
 
     /// An optimiser that has taken no step.
     public init(count: Int, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double) {
@@ -22,55 +24,43 @@ public struct Adam: ~Copyable {
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
-        moments = allocateFloats(2 * count)
+        moments = Vector(count: 2 * count)
     }
 
-    deinit {
-        moments.deallocate()
-    }
-
-    /// Applies a store's gradient, multiplied by `scale`.
-    public mutating func step(_ store: ParameterStore, learningRate: Double, scale: Float = 1) {
-        begin(learningRate: learningRate).apply(store, 0..<count, scale: scale)
-    }
-
-    /// Begins a step whose parts are applied one by one, on any thread: the same as ``step(_:learningRate:scale:)``.
-    public mutating func begin(learningRate: Double) -> Step {
+    public func begin(learningRate: Double) {
         steps += 1
         let t = Double(steps)
-        return Step(
-            moments: moments, count: count, beta1: Float(beta1), beta2: Float(beta2),
-            rate: Float(learningRate / (1 - pow(beta1, t))),
-            rootCorrection: Float(1 / (1 - pow(beta2, t)).squareRoot()), epsilon: Float(epsilon))
+        rate = Float(learningRate / (1 - pow(beta1, t)))
+        rootCorrection = Float(1 / (1 - pow(beta2, t)).squareRoot())
     }
 
-    /// A step that was begun.
-    public struct Step: @unchecked Sendable {
-        fileprivate let moments: UnsafeMutablePointer<Float>
-        fileprivate let count: Int
-        fileprivate let beta1: Float
-        fileprivate let beta2: Float
-        fileprivate let rate: Float
-        fileprivate let rootCorrection: Float
-        fileprivate let epsilon: Float
-
-        /// Applies the gradient, multiplied by `scale`, to the parameters of a range; every parameter once.
-        public func apply(_ store: ParameterStore, _ range: Range<Int>, scale: Float = 1) {
-            precondition(store.count == count, "an optimiser for \(count) parameters given \(store.count)")
-            let start = range.lowerBound
-            vector_kernels_adam(
-                range.count, store.values + start, store.gradient + start, moments + start, moments + count + start,
-                scale, beta1, beta2, rate, rootCorrection, epsilon)
-        }
+    public func apply(_ gradient: Vector<Float>, to store: ParameterStore, _ range: Range<Int>, scale: Float) {
+        check(gradient, store, range)
+        let start = range.lowerBound
+        vector_kernels_adam(
+            range.count, store.values + start, gradient.base + start, moments.base + start,
+            moments.base + count + start, scale, Float(beta1), Float(beta2), rate, rootCorrection, Float(epsilon))
     }
 
-    /// Continues after `steps` steps; the moments are to be written to ``moments``.
-    public mutating func restore(steps: Int) {
-        self.steps = steps
-    }
+    public func restore(steps: Int) { self.steps = steps }
 }
 
-/// What a gradient is multiplied by so that its norm is at most `maxNorm`, as `torch.nn.utils.clip_grad_norm_`.
-public func clippingScale(norm: Double, maxNorm: Double) -> Float {
-    Float(min(1, maxNorm / (norm + 1e-6)))
+/// Adam for a single number.
+public struct ScalarAdam: BitwiseCopyable, Sendable {
+    private let epsilon: Double
+    private var steps = 0
+    private var first = 0.0
+    private var second = 0.0
+
+    /// One that has taken no step.
+    public init(epsilon: Double) { self.epsilon = epsilon }
+
+    /// What the number changes by.
+    public mutating func step(gradient: Double, learningRate: Double) -> Double {
+        steps += 1
+        first = 0.9 * first + 0.1 * gradient
+        second = 0.999 * second + 0.001 * gradient * gradient
+        let t = Double(steps)
+        return -learningRate * first / (1 - pow(0.9, t)) / ((second / (1 - pow(0.999, t))).squareRoot() + epsilon)
+    }
 }

@@ -15,46 +15,25 @@ public struct Categorical: Sendable {
         width = choices.reduce(0, +)
     }
 
-    /// Draws a choice for each dimension.
-    ///
-    /// - Parameter uniforms: a number in 0 ..< 1 for each dimension.
+    /// The choice among `count` in which a number of 0 ..< 1 falls.
     @inlinable
-    public func sample(
-        _ logits: UnsafePointer<Float>, uniforms: UnsafePointer<Double>,
-        into action: UnsafeMutablePointer<Int32>
-    ) {
-        var start = 0
-        for (dimension, count) in choices.enumerated() {
-            let row = logits + start
-            let (top, total) = Categorical.normaliser(row, count)
-            var remaining = uniforms[dimension] * total
-            var choice = 0
-            while choice < count - 1 {
-                remaining -= Double(expf(row[choice] - top))
-                if remaining < 0 { break }
-                choice += 1
-            }
-            action[dimension] = Int32(choice)
-            start += count
+    @inline(__always)
+    static func choice(
+        _ logits: UnsafePointer<Float>, _ count: Int, top: Float, total: Double, uniform: Double
+    ) -> Int {
+        var remaining = uniform * total
+        var choice = 0
+        while choice < count - 1 {
+            remaining -= Double(expf(logits[choice] - top))
+            if remaining < 0 { break }
+            choice += 1
         }
-    }
-
-    /// The likeliest choice of each dimension, the first among equals.
-    public func mode(_ logits: UnsafePointer<Float>, into action: UnsafeMutablePointer<Int32>) {
-        var start = 0
-        for (dimension, count) in choices.enumerated() {
-            var best = 0
-            for choice in 1..<max(1, count) where logits[start + choice] > logits[start + best] {
-                best = choice
-            }
-            action[dimension] = Int32(best)
-            start += count
-        }
+        return choice
     }
 
     /// log π(action), summed over the dimensions.
     @inlinable
-    public func logProbability(_ logits: UnsafePointer<Float>, action: UnsafePointer<Int32>) -> Float {
+    public func logProbability(_ logits: UnsafePointer<Float>, action: UnsafePointer<Float>) -> Float {
         var sum: Float = 0
         var start = 0
         for (dimension, count) in choices.enumerated() {
@@ -88,7 +67,7 @@ public struct Categorical: Sendable {
     /// ∂logπ/∂zⱼ = [j = action] − pⱼ and ∂H/∂zⱼ = −pⱼ (log pⱼ + H).
     @inlinable
     public func gradient(
-        _ logits: UnsafePointer<Float>, action: UnsafePointer<Int32>, byLogProbability: Float,
+        _ logits: UnsafePointer<Float>, action: UnsafePointer<Float>, byLogProbability: Float,
         byEntropy: Float,
         into gradient: UnsafeMutablePointer<Float>
     ) {

@@ -47,16 +47,10 @@ public struct InputFormat: Sendable, Hashable {
     }
 }
 
-/// Zeroed memory for that many rows.
-public func allocateRows(_ format: InputFormat, count: Int) -> UnsafeMutableRawPointer {
-    UnsafeMutableRawPointer(
-        allocateFloats((count * format.rowBytes + MemoryLayout<Float>.size - 1) / MemoryLayout<Float>.size))
-}
-
 /// What the first layer of a network reads.
 enum InputRows {
-    /// (rows, inputs).
-    case dense(UnsafePointer<Float>)
+    /// (rows, inputs), the rows so many floats apart.
+    case dense(UnsafePointer<Float>, stride: Int)
     /// Those elements of the rows that are not 0.
     case sparse(SparseRows)
 }

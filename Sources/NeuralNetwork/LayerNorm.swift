@@ -59,18 +59,15 @@ public struct LayerNorm: Sendable {
 
     /// From the gradient by y to the gradient by x, in place; (rows, numbers).
     ///
-    /// - Parameters:
-    ///   - gradient: where the gradient by the parameters goes; `nil`: not wanted.
-    ///   - accumulate: whether that is added to what was there.
+    /// - Parameter gradient: where the gradient by the parameters goes; `nil`: not wanted.
     func backward(
         _ parameters: UnsafePointer<Float>, _ delta: UnsafeMutablePointer<Float>, rows: Int, _ workspace: Workspace,
-        gradient: UnsafeMutablePointer<Float>?, accumulate: Bool
+        gradient: UnsafeMutablePointer<Float>?
     ) {
         let size = weight.count
         if let gradient {
-            vector_kernels_product_sums(
-                rows, size, delta, workspace.normalised, gradient + weight.offset, accumulate ? 1 : 0)
-            vector_kernels_column_sums(rows, size, delta, gradient + bias.offset, accumulate ? 1 : 0)
+            vector_kernels_product_sums(rows, size, delta, workspace.normalised, gradient + weight.offset, 0)
+            vector_kernels_column_sums(rows, size, delta, gradient + bias.offset, 0)
         }
         vector_kernels_layer_norm_backward(
             rows, size, parameters + weight.offset, workspace.normalised, workspace.scales, delta)

@@ -2,7 +2,7 @@ import COpenBLAS
 import CVectorKernels
 
 /// c (m,n) = a (m,k) · b (k,n), plus bias (n) on every row, all row-major and contiguous; with `transposedA`, a lies
-/// as (k,m); with `accumulate`, c is added to what it held.
+/// as (k,m); with `accumulate`, c is added to what it held. Rows of a are `strideA` floats apart, by default without gaps.
 ///
 /// Two implementations: our own kernels and OpenBLAS on one thread. OpenBLAS 0.3.21 (the distribution's) has no
 /// AVX-512 kernels for AMD and pays about 0.4 µs a call. Measured on one EPYC 9005 core, whose AVX-512 does 225 with no
@@ -20,16 +20,19 @@ import CVectorKernels
 /// multiply-adds in both of ours, so that they agree to the bit.
 @inline(__always)
 func matrixProduct(
-    m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposedA: Bool = false, _ b: UnsafePointer<Float>,
-    bias: UnsafePointer<Float>? = nil, into c: UnsafeMutablePointer<Float>, accumulate: Bool = false
+    m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposedA: Bool = false, strideA: Int? = nil,
+    _ b: UnsafePointer<Float>, bias: UnsafePointer<Float>? = nil, into c: UnsafeMutablePointer<Float>,
+    accumulate: Bool = false
 ) {
+    let strideA = strideA ?? (transposedA ? m : k)
     let level = vector_kernels_current()
     if level == VECTOR_KERNELS_AVX512 || (level == VECTOR_KERNELS_AVX2 && m * n * k <= 1 << 20) {
         vector_kernels_gemm(
-            m, n, k, a, transposedA ? 1 : k, transposedA ? m : 1, b, n, bias, c, n, accumulate ? 1 : 0)
+            m, n, k, a, transposedA ? 1 : strideA, transposedA ? strideA : 1, b, n, bias, c, n, accumulate ? 1 : 0)
     } else {
         OpenBLAS.product(
-            m: m, n: n, k: k, a, transposedA: transposedA, b, bias: bias, into: c, accumulate: accumulate)
+            m: m, n: n, k: k, a, transposedA: transposedA, strideA: strideA, b, bias: bias, into: c,
+            accumulate: accumulate)
     }
 }
 
@@ -39,10 +42,10 @@ enum OpenBLAS {
     /// the learner has its own. Evaluated once, before the first product.
     private static let pinned: Void = openblas_set_num_threads(1)
 
-    /// As ``matrixProduct(m:n:k:_:transposedA:_:bias:into:accumulate:)``, by `cblas_sgemm`.
+    /// As ``matrixProduct(m:n:k:_:transposedA:strideA:_:bias:into:accumulate:)``, by `cblas_sgemm`.
     static func product(
-        m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposedA: Bool, _ b: UnsafePointer<Float>,
-        bias: UnsafePointer<Float>?, into c: UnsafeMutablePointer<Float>, accumulate: Bool
+        m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, transposedA: Bool, strideA: Int,
+        _ b: UnsafePointer<Float>, bias: UnsafePointer<Float>?, into c: UnsafeMutablePointer<Float>, accumulate: Bool
     ) {
         _ = pinned
         if let bias, !accumulate {
@@ -51,6 +54,6 @@ enum OpenBLAS {
         cblas_sgemm(
             CblasRowMajor, transposedA ? CblasTrans : CblasNoTrans, CblasNoTrans, Int32(m), Int32(n),
             Int32(k), 1, a,
-            Int32(transposedA ? m : k), b, Int32(n), accumulate || bias != nil ? 1 : 0, c, Int32(n))
+            Int32(strideA), b, Int32(n), accumulate || bias != nil ? 1 : 0, c, Int32(n))
     }
 }

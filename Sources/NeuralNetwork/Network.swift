@@ -26,8 +26,8 @@ public struct Network: Sendable {
     /// - Precondition: the convolutions fit into the picture.
     public init(
         _ name: String, input: InputFormat, image: ImageShape? = nil, convolutions: [ConvolutionSize] = [],
-        sizes: [Int], activation: Activation, firstActivation: Activation? = nil, layerNorm: Bool = false,
-        layout: inout ParameterLayout
+        sizes: [Int], activation: Activation, firstActivation: Activation? = nil,
+        outputActivation: Activation = .identity, layerNorm: Bool = false, layout: inout ParameterLayout
     ) {
         self.input = input
         var layers: [Convolution] = []
@@ -43,7 +43,7 @@ public struct Network: Sendable {
         self.convolutions = layers
         dense = MultiLayerPerceptron(
             name, sizes: [layers.last?.output.count ?? input.count] + sizes, activation: activation,
-            firstActivation: firstActivation, layerNorm: layerNorm, layout: &layout)
+            firstActivation: firstActivation, outputActivation: outputActivation, layerNorm: layerNorm, layout: &layout)
     }
 
     /// A network of fully connected layers on floats.
@@ -107,39 +107,46 @@ public struct Network: Sendable {
     ///
     /// - Parameters:
     ///   - parameters: a store's values, or its like.
-    ///   - rows: (rows, input).
+    ///   - input: (rows, input).
+    ///   - stride: bytes from one row to the next; by default there are no gaps.
     /// - Returns: (rows, outputs), in the workspace until the next pass.
     @discardableResult
     public func forward(
-        _ parameters: UnsafePointer<Float>, _ input: UnsafeRawPointer, rows: Int, _ workspace: Workspace
+        _ parameters: UnsafePointer<Float>, _ input: UnsafeRawPointer, stride: Int? = nil, rows: Int,
+        _ workspace: Workspace
     ) -> UnsafeMutablePointer<Float> {
+        let stride = stride ?? self.input.rowBytes
         precondition(
             rows <= workspace.dense.capacity, "\(rows) rows in a workspace for \(workspace.dense.capacity)")
         if convolutions.isEmpty {
-            workspace.isSparse = workspace.sparse?.read(input, rows: rows) ?? false
+            workspace.isSparse = workspace.sparse?.read(input, stride: stride, rows: rows) ?? false
             if !workspace.isSparse && !isPlain {
                 for row in 0..<rows {
-                    self.input.read(
-                        input + row * self.input.rowBytes, into: workspace.floats + row * self.input.count)
+                    self.input.read(input + row * stride, into: workspace.floats + row * self.input.count)
                 }
             }
         } else {
-            for row in 0..<rows { convolve(parameters, input + row * self.input.rowBytes, row: row, workspace) }
+            for row in 0..<rows { convolve(parameters, input + row * stride, row: row, workspace) }
         }
-        return dense.forward(parameters, denseRows(input, workspace), rows: rows, workspace.dense)
+        return dense.forward(parameters, denseRows(input, stride, workspace), rows: rows, workspace.dense)
     }
 
     /// Carries the gradient in `workspace.outputGradient` back through the pass that `forward` made of the same rows,
     /// down to the parameters; none by the input is computed.
     ///
-    /// - Parameter gradient: where the gradient by the parameters goes, laid out as they are.
+    /// - Parameters:
+    ///   - stride: bytes from one row to the next; by default there are no gaps.
+    ///   - gradient: where the gradient by the parameters goes, laid out as they are.
+    ///   - latentGradient: a gradient by the last hidden layer's output that is added to that from the network's own
+    ///     output; `nil`: none is.
     public func backward(
-        _ parameters: UnsafePointer<Float>, _ input: UnsafeRawPointer, rows: Int, _ workspace: Workspace,
-        gradient: UnsafeMutablePointer<Float>
+        _ parameters: UnsafePointer<Float>, _ input: UnsafeRawPointer, stride: Int? = nil, rows: Int,
+        _ workspace: Workspace, gradient: UnsafeMutablePointer<Float>, latentGradient: UnsafePointer<Float>? = nil
     ) {
+        let stride = stride ?? self.input.rowBytes
         dense.backward(
-            parameters, denseRows(input, workspace), rows: rows, workspace.dense, gradient: gradient,
-            inputGradient: convolutions.isEmpty ? nil : workspace.flatGradient)
+            parameters, denseRows(input, stride, workspace), rows: rows, workspace.dense, gradient: gradient,
+            inputGradient: convolutions.isEmpty ? nil : workspace.flatGradient, latentGradient: latentGradient)
         if convolutions.isEmpty { return }
         for (index, layer) in convolutions.enumerated() {
             (gradient + layer.weight.offset).update(repeating: 0, count: layer.weight.count)
@@ -150,7 +157,7 @@ public struct Network: Sendable {
             }
         }
         for row in 0..<rows {
-            goBack(input + row * self.input.rowBytes, row: row, workspace, gradient: gradient)
+            goBack(input + row * stride, row: row, workspace, gradient: gradient)
         }
     }
 
@@ -158,10 +165,14 @@ public struct Network: Sendable {
     private var isPlain: Bool { input.element == .float32 && input.scale == 1 }
 
     /// What the first fully connected layer reads.
-    private func denseRows(_ input: UnsafeRawPointer, _ workspace: Workspace) -> InputRows {
-        if let last = workspace.activations.last { return .dense(UnsafePointer(last)) }
+    private func denseRows(_ input: UnsafeRawPointer, _ stride: Int, _ workspace: Workspace) -> InputRows {
+        if let last = workspace.activations.last {
+            return .dense(UnsafePointer(last), stride: dense.inputs)
+        }
         if workspace.isSparse, let sparse = workspace.sparse { return .sparse(sparse) }
-        return .dense(isPlain ? input.assumingMemoryBound(to: Float.self) : UnsafePointer(workspace.floats))
+        return isPlain
+            ? .dense(input.assumingMemoryBound(to: Float.self), stride: stride / MemoryLayout<Float>.stride)
+            : .dense(UnsafePointer(workspace.floats), stride: self.input.count)
     }
 
     /// The convolutions of one picture.

@@ -33,29 +33,37 @@ public struct ParameterLayout {
 
 /// A model's parameters and their gradient: one allocation, arrays by name.
 ///
-/// The gradient lies flat beside the parameters. After `backward` and before ``Adam/step(_:learningRate:maxNorm:)``
-/// it is complete and not yet applied: that is the place to clip it, to look at it, or to sum it over several learners.
-/// The gaps between arrays hold zeros in both, and stay zero.
+/// A gradient lies as the parameters do, flat, the gaps between arrays included; those hold zeros in both, and stay zero.
 public final class ParameterStore: @unchecked Sendable {
     /// The arrays, in the order they lie.
     public let views: [ParameterView]
     /// The floats that all arrays take, gaps included.
     public let count: Int
     /// The parameters.
-    public let values: UnsafeMutablePointer<Float>
-    /// The gradient of the loss by each parameter.
-    public let gradient: UnsafeMutablePointer<Float>
+    public let parameters: Vector<Float>
+    /// The gradient of the loss by each parameter, where only one thread computes it.
+    public let gradients: Vector<Float>
+    /// The parameters, for kernels.
+    public var values: UnsafeMutablePointer<Float> { parameters.base }
+    /// The gradient, for kernels.
+    public var gradient: UnsafeMutablePointer<Float> { gradients.base }
 
     /// Memory for the given arrays, all zeros.
     public init(_ layout: ParameterLayout) {
         views = layout.views
         count = layout.count
-        values = allocateFloats(2 * layout.count)
-        gradient = values + layout.count
+        let both = Vector<Float>(count: 2 * layout.count)
+        parameters = both[0..<layout.count]
+        gradients = both[layout.count..<2 * layout.count]
     }
 
-    deinit {
-        values.deallocate()
+    /// Parameters of their own with the values of another's.
+    public init(copying other: ParameterStore) {
+        views = other.views
+        count = other.count
+        parameters = Vector(count: other.count)
+        gradients = Vector(count: 0)
+        parameters.copy(other.parameters)
     }
 
     /// The elements of an array, row-major.
@@ -68,15 +76,9 @@ public final class ParameterStore: @unchecked Sendable {
         UnsafeMutableBufferPointer(start: gradient + view.offset, count: view.count)
     }
 
-    /// The squared Euclidean norm of the gradient.
-    public func squaredGradientNorm() -> Double {
-        vector_kernels_sum_of_squares(count, gradient)
-    }
-
-    /// Takes over the values of a store of the same layout.
-    public func copy(from other: ParameterStore) {
-        precondition(other.views == views, "parameters are copied between models of one layout")
-        values.update(from: other.values, count: count)
+    /// The elements of an array, row-major.
+    public func elements(_ view: ParameterView) -> Vector<Float> {
+        parameters[view.offset..<view.offset + view.count]
     }
 
     /// Moves values towards another store's: value += rate · (other - value).
@@ -88,28 +90,6 @@ public final class ParameterStore: @unchecked Sendable {
         vector_kernels_polyak(
             range.count, rate, other.values + range.lowerBound, values + range.lowerBound)
     }
-
-    /// Adds a gradient that was computed from other rows.
-    ///
-    /// - Parameter range: which elements.
-    public func addGradient(_ other: UnsafePointer<Float>, _ range: Range<Int>) {
-        vector_kernels_add(range.count, other + range.lowerBound, gradient + range.lowerBound)
-    }
-
-    /// The squared Euclidean norm of a part of the gradient.
-    public func squaredGradientNorm(_ range: Range<Int>) -> Double {
-        vector_kernels_sum_of_squares(range.count, gradient + range.lowerBound)
-    }
-
-    /// Whether every value is a finite number.
-    public var isFinite: Bool {
-        (0..<count).allSatisfy { values[$0].isFinite }
-    }
-}
-
-/// The sum of the squares of an array, in double precision.
-public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
-    vector_kernels_sum_of_squares(count, values)
 }
 
 /// Zeroed memory that starts on a cache line and may be read and written up to a whole number of cache lines.

@@ -35,7 +35,7 @@ final class SparseRows: @unchecked Sendable {
     }
 
     /// Takes in rows, and returns whether they are sparse enough; if not, nothing here holds.
-    func read(_ input: UnsafeRawPointer, rows: Int) -> Bool {
+    func read(_ input: UnsafeRawPointer, stride: Int, rows: Int) -> Bool {
         let most = max(rows * format.count / SparseRows.densest, 1)
         let isSigned = format.element == .int8
         let wordBytes = MemoryLayout<UInt64>.size
@@ -43,7 +43,7 @@ final class SparseRows: @unchecked Sendable {
         var count = 0
         for row in 0..<rows {
             starts[row] = count
-            let bytes = input + row * format.rowBytes
+            let bytes = input + row * stride
             var place = 0
             while place < format.count {
                 if place + blockBytes <= format.count,
@@ -96,10 +96,9 @@ final class SparseRows: @unchecked Sendable {
 
     /// dW = xᵀ dy, summed over the rows.
     func weightGradient(
-        _ delta: UnsafePointer<Float>, rows: Int, outputs: Int, into gradient: UnsafeMutablePointer<Float>,
-        accumulate: Bool
+        _ delta: UnsafePointer<Float>, rows: Int, outputs: Int, into gradient: UnsafeMutablePointer<Float>
     ) {
-        if !accumulate { gradient.update(repeating: 0, count: format.count * outputs) }
+        gradient.update(repeating: 0, count: format.count * outputs)
         for row in 0..<rows {
             let start = starts[row]
             vector_kernels_sparse_outer(

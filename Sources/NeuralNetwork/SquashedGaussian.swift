@@ -1,4 +1,5 @@
 import Glibc
+import GymCore
 
 /// Independent normals pressed into (−1, 1): a = tanh(u), u = μ + σ ε. What SAC acts by (Haarnoja et al. 2018,
 /// arXiv 1801.01290, appendix C).
@@ -22,7 +23,7 @@ public enum SquashedGaussian {
     ) -> Float {
         var sum: Float = 0
         for index in 0..<count {
-            let logDeviation = clamped(output[count + index])
+            let logDeviation = held(output[count + index])
             let u = output[index] + expf(logDeviation) * noise[index]
             let squashed = squash(u)
             action[index] = squashed.action
@@ -37,7 +38,7 @@ public enum SquashedGaussian {
     public static func logProbability(_ output: UnsafePointer<Float>, u: UnsafePointer<Float>, count: Int) -> Float {
         var sum: Float = 0
         for index in 0..<count {
-            let logDeviation = clamped(output[count + index])
+            let logDeviation = held(output[count + index])
             let z = (u[index] - output[index]) * expf(-logDeviation)
             sum -= 0.5 * z * z + logDeviation + DiagonalGaussian.halfLogTwoPi + squash(u[index]).logSlope
         }
@@ -78,9 +79,87 @@ public enum SquashedGaussian {
         return (u < 0 ? -action : action, 2 * (0.693_147_180_559_945_3 - size - log1pf(e)))
     }
 
+    /// The logarithm of a deviation, held within ``logDeviationRange``.
     @inlinable
     @inline(__always)
-    static func clamped(_ logDeviation: Float) -> Float {
+    public static func held(_ logDeviation: Float) -> Float {
         min(max(logDeviation, logDeviationRange.lowerBound), logDeviationRange.upperBound)
+    }
+}
+
+// MARK: Actions that were kept
+
+extension SquashedGaussian {
+    /// The largest size of an action that u is had back from: beyond, floats are too far apart to tell.
+    @usableFromInline static let largest: Float = 1 - 1e-6
+
+    /// u of an action, atanh(a): to within its own rounding up to |u| of about 7, and held there.
+    @inlinable
+    @inline(__always)
+    public static func unsquash(_ action: Float) -> Float { atanhf(min(max(action, -largest), largest)) }
+
+    /// log π(a) of one dimension.
+    ///
+    /// - Parameter rawLogDeviation: as the network gives it.
+    @inlinable
+    @inline(__always)
+    public static func logProbability(mean: Float, rawLogDeviation: Float, action: Float) -> Float {
+        let logDeviation = held(rawLogDeviation)
+        let u = unsquash(action)
+        let z = (u - mean) * expf(-logDeviation)
+        return -(0.5 * z * z + logDeviation + DiagonalGaussian.halfLogTwoPi + squash(u).logSlope)
+    }
+}
+
+// MARK: Batches
+
+extension SquashedGaussian {
+    /// Draws noise, and computes the actions and log π of each row.
+    ///
+    /// - Parameters:
+    ///   - outputs: (rows, 2 · dimensions): means, then logarithms of deviations.
+    ///   - noise: where ε goes, (rows, dimensions).
+    ///   - actions: where tanh(u) goes, (rows, dimensions); another matrix than `noise`.
+    ///   - logProbabilities: (rows).
+    public static func draw(
+        _ outputs: Matrix, generator: inout NumPyGenerator, noise: Matrix, actions: Matrix,
+        logProbabilities: Vector<Float>
+    ) {
+        let size = outputs.columns / 2
+        precondition(
+            noise.rows >= outputs.rows && noise.columns == size && actions.rows >= outputs.rows
+                && actions.columns == size && logProbabilities.count >= outputs.rows)
+        for row in 0..<outputs.rows {
+            for index in 0..<size { noise[row, index] = Float(generator.standardNormal()) }
+        }
+        for row in 0..<outputs.rows {
+            logProbabilities[row] = act(
+                outputs.base + row * outputs.stride, noise: noise.base + row * noise.stride, count: size,
+                action: actions.base + row * actions.stride)
+        }
+    }
+
+    /// The gradient by the outputs of a loss whose derivatives by the actions and, the same for all rows, by log π are
+    /// given, the noise being what it was.
+    ///
+    /// - Parameters:
+    ///   - byAction: (rows, dimensions).
+    ///   - gradient: (rows, 2 · dimensions), overwritten.
+    public static func gradient(
+        _ outputs: Matrix, noise: Matrix, actions: Matrix, byAction: Matrix, byLogProbability: Float,
+        into gradient: Matrix
+    ) {
+        let size = outputs.columns / 2
+        precondition(
+            noise.columns == size && actions.columns == size && byAction.columns == size
+                && min(noise.rows, actions.rows, byAction.rows, gradient.rows) >= outputs.rows
+                && gradient.columns == outputs.columns)
+        for row in 0..<outputs.rows {
+            self.gradient(
+                outputs.base + row * outputs.stride, noise: noise.base + row * noise.stride,
+                action: actions.base + row * actions.stride, count: size,
+                byAction: byAction.base + row * byAction.stride, byLogProbability: byLogProbability,
+                into: gradient.base + row * gradient.stride)
+        }
     }
 }

@@ -115,3 +115,58 @@ extension StateDependentNoise {
     @inline(__always)
     private static func limited(_ mean: Float) -> Float { min(max(mean, -meanLimit), meanLimit) }
 }
+
+// MARK: Matrices
+
+extension StateDependentNoise {
+    /// Computes the actions of rows under a drawn map, and log π(a) of each.
+    ///
+    /// - Parameters:
+    ///   - means: μ, (rows, actions), without gaps.
+    ///   - latents: h, (rows, features), without gaps.
+    ///   - logDeviations: s, (features · actions).
+    ///   - map: E, (features · actions).
+    ///   - squashed: where tanh(u) goes, (rows, actions), without gaps.
+    ///   - logProbabilities: (rows).
+    public func act(
+        means: Matrix, latents: Matrix, logDeviations: Vector<Float>, map: Vector<Float>,
+        _ workspace: SquashedWorkspace, squashed: Matrix, logProbabilities: Vector<Float>
+    ) {
+        check(means, latents, map, squashed)
+        precondition(logDeviations.count == map.count && logProbabilities.count >= means.rows)
+        act(
+            means: means.base, latents: latents.base, logDeviations: logDeviations.base, map: map.base,
+            rows: means.rows, workspace, squashed: squashed.base, logProbabilities: logProbabilities.base)
+    }
+
+    /// The gradients of a loss whose derivatives by the actions and by each row's log π are given, after `act` of the same
+    /// rows.
+    ///
+    /// - Parameters:
+    ///   - byAction: (rows, actions), without gaps.
+    ///   - meanGradient: (rows, actions), overwritten.
+    ///   - gradient: by s, (features · actions), overwritten.
+    /// - Returns: the gradient by h, (rows, features), in the workspace.
+    public func backward(
+        means: Matrix, latents: Matrix, map: Vector<Float>, squashed: Matrix, byAction: Matrix,
+        byLogProbability: Float, _ workspace: SquashedWorkspace, meanGradient: Matrix, into gradient: Vector<Float>
+    ) -> Matrix {
+        check(means, latents, map, squashed)
+        precondition(
+            byAction.isContiguous && byAction.columns == actions && byAction.rows >= means.rows
+                && meanGradient.isContiguous && meanGradient.rows >= means.rows && gradient.count == map.count)
+        backward(
+            means: means.base, latents: latents.base, map: map.base, rows: means.rows, squashed: squashed.base,
+            byAction: byAction.base, byLogProbability: byLogProbability, workspace, meanGradient: meanGradient.base,
+            into: gradient.base)
+        return Matrix(
+            memory: workspace, base: workspace.latentGradient, rows: means.rows, columns: features, stride: features)
+    }
+
+    private func check(_ means: Matrix, _ latents: Matrix, _ map: Vector<Float>, _ squashed: Matrix) {
+        precondition(
+            means.columns == actions && means.isContiguous && latents.columns == features && latents.isContiguous
+                && latents.rows == means.rows && map.count == features * actions && squashed.columns == actions
+                && squashed.isContiguous && squashed.rows >= means.rows)
+    }
+}

@@ -32,9 +32,15 @@ public struct StateDependentNoise: Sendable {
         public let deviations: UnsafeMutablePointer<Float>
         /// The gradient of the loss by σ², (rows, actions).
         public let varianceGradient: UnsafeMutablePointer<Float>
+        /// The most rows.
+        let capacity: Int
+        /// The dimensions of an action.
+        let actions: Int
 
         /// Scratch for up to `capacity` rows.
         public init(for noise: StateDependentNoise, capacity: Int) {
+            self.capacity = capacity
+            actions = noise.actions
             squares = allocateFloats(capacity * noise.features)
             variances = allocateFloats(noise.features * noise.actions)
             products = allocateFloats(noise.features * noise.actions)
@@ -96,5 +102,71 @@ public struct StateDependentNoise: Sendable {
         into noise: UnsafeMutablePointer<Float>
     ) {
         matrixProduct(m: rows, n: actions, k: features, latents, map, into: noise)
+    }
+}
+
+// MARK: Matrices
+
+extension StateDependentNoise {
+    /// Computes σ for each row into the workspace.
+    ///
+    /// - Parameters:
+    ///   - logDeviations: s, (features · actions).
+    ///   - latents: h, (rows, features), without gaps.
+    /// - Returns: σ, (rows, actions), in the workspace until the next call.
+    @discardableResult
+    public func deviations(_ logDeviations: Vector<Float>, latents: Matrix, _ workspace: Workspace) -> Matrix {
+        precondition(
+            logDeviations.count == features * actions && latents.columns == features && latents.isContiguous
+                && latents.rows <= workspace.capacity)
+        deviations(logDeviations.base, latents: latents.base, rows: latents.rows, workspace)
+        return workspace.deviations(rows: latents.rows)
+    }
+
+    /// Turns the workspace's gradient by σ² into that by s.
+    ///
+    /// - Parameter gradient: (features · actions), overwritten.
+    public func backward(rows: Int, _ workspace: Workspace, into gradient: Vector<Float>) {
+        precondition(gradient.count == features * actions && rows <= workspace.capacity)
+        backward(rows: rows, workspace, into: gradient.base)
+    }
+
+    /// As ``backward(rows:_:into:)``, added to what is there.
+    public func addBackward(rows: Int, _ workspace: Workspace, into gradient: Vector<Float>) {
+        let part = Vector<Float>(count: gradient.count)
+        backward(rows: rows, workspace, into: part)
+        gradient.add(part)
+    }
+
+    /// Draws a map: E, (features · actions).
+    public func drawMap(_ logDeviations: Vector<Float>, generator: inout NumPyGenerator, into map: Vector<Float>) {
+        precondition(logDeviations.count == features * actions && map.count == features * actions)
+        drawMap(logDeviations.base, generator: &generator, into: map.base)
+    }
+
+    /// The noise of one row under a drawn map: h E.
+    ///
+    /// - Parameters:
+    ///   - latents: (rows, features).
+    ///   - map: E, (features · actions).
+    ///   - noise: (rows, actions).
+    public func noise(row: Int, latents: Matrix, map: Vector<Float>, into noise: Matrix) {
+        precondition(
+            latents.columns == features && map.count == features * actions && noise.columns == actions
+                && row < latents.rows && row < noise.rows)
+        self.noise(
+            latents: latents.base + row * latents.stride, map: map.base, into: noise.base + row * noise.stride)
+    }
+}
+
+extension StateDependentNoise.Workspace {
+    /// σ of each row, (rows, actions).
+    public func deviations(rows: Int) -> Matrix {
+        Matrix(memory: self, base: deviations, rows: rows, columns: actions, stride: actions)
+    }
+
+    /// The gradient of the loss by σ², (rows, actions).
+    public func varianceGradients(rows: Int) -> Matrix {
+        Matrix(memory: self, base: varianceGradient, rows: rows, columns: actions, stride: actions)
     }
 }

@@ -6,7 +6,8 @@ import Foundation
 /// `gym-agent evaluate`: greedy episodes of a trained policy.
 struct EvaluateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "evaluate", abstract: "Plays greedy episodes with a trained policy.")
+        commandName: "evaluate", abstract: "Plays episodes with a trained policy.",
+        discussion: "Without --seed these are the episodes by which the run's result was measured, and more of them.")
 
     @Argument(help: "A run folder.")
     var folder: String
@@ -14,8 +15,14 @@ struct EvaluateCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Episodes to play.")
     var episodes = 20
 
-    @Option(parsing: .unconditional, help: "Episode i is seeded with this + i.")
-    var seed: UInt64 = 0
+    @Option(parsing: .unconditional, help: "Episode i is seeded with this + i. (default: of the run's own seed)")
+    var seed: UInt64?
+
+    @Option(parsing: .unconditional, help: "Steps after which an episode is cut, and counts as far as it got.")
+    var maxSteps = Evaluation.mostSteps
+
+    @Flag(help: "Draw actions from the policy's distribution, as in training; else they are greedy.")
+    var stochastic = false
 
     @OptionGroup var server: ServerOptions
 
@@ -29,6 +36,7 @@ struct EvaluateCommand: ParsableCommand {
         guard (1...1_000_000).contains(episodes) else {
             throw ValidationError("--episodes is \(episodes); it has to be from 1 to 1000000")
         }
+        guard maxSteps >= 1 else { throw ValidationError("--max-steps is \(maxSteps); it has to be at least 1") }
         guard json || !each else { throw ValidationError("--each needs --json") }
     }
 
@@ -37,11 +45,22 @@ struct EvaluateCommand: ParsableCommand {
     private func play() throws {
         let run = try TrainedRun(folder)
         let configuration = run.configuration
-        let connection = try server.connect()
-        defer { connection.embedded?.end() }
-        let evaluation = try playEpisodes(
-            run.policy(server, on: connection).policy, configuration.environment, episodes: episodes, seed: seed,
-            options: server, on: connection)
+        let server = try server.connect()
+        defer { server.embedded?.end() }
+        let environment = try run.makeEnvironment(server)
+        let policy = try run.policy(for: environment)
+        if stochastic && !policy.drawsActions {
+            throw ValidationError(
+                "--stochastic: a policy of \(configuration.algorithm.rawValue) has no distribution to draw from")
+        }
+        let evaluation = try configuration.evaluator(on: server.environments, like: environment).play(
+            policy, episodes: episodes, seed: seed ?? configuration.finalEpisodesSeed, mostSteps: maxSteps,
+            isStochastic: stochastic)
+        if evaluation.cutEpisodes > 0 {
+            StandardStreams.error(
+                "gym-agent: \(evaluation.cutEpisodes) of \(episodes) episodes had not ended after \(maxSteps) steps, "
+                    + "and count as far as they got; --max-steps gives them more")
+        }
         let report = Report(
             environment: configuration.environment, episodes: episodes, meanReturn: evaluation.meanReturn,
             stdReturn: evaluation.returnDeviation, meanLength: evaluation.meanLength,

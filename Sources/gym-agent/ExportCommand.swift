@@ -2,6 +2,7 @@ import Agents
 import ArgumentParser
 import CommandLineSupport
 import Foundation
+import RunFiles
 
 /// `gym-agent export`: a trained policy for other programs.
 struct ExportCommand: ParsableCommand {
@@ -25,11 +26,11 @@ struct ExportCommand: ParsableCommand {
     private func export() throws {
         let run = try TrainedRun(folder)
         let configuration = run.configuration
-        let connection = try server.connect()
-        defer { connection.embedded?.end() }
-        let (policy, observationSpace) = try run.policy(server, on: connection)
+        let server = try server.connect()
+        defer { server.embedded?.end() }
+        let environment = try run.makeEnvironment(server)
         let model = try ONNXModel.encode(
-            policy, observationSpace: observationSpace,
+            run.policy(for: environment), observationSpace: environment.observationSpace,
             metadata: [
                 ("environment", configuration.environment), ("algorithm", configuration.algorithm.rawValue),
                 ("seed", String(configuration.seed)),

@@ -1,3 +1,4 @@
+import Agents
 import ArgumentParser
 import CommandLineSupport
 import Foundation
@@ -30,8 +31,17 @@ func reporting(_ body: () throws -> Void) throws {
         throw error
     } catch let error as ExitCode {
         throw error
+    } catch let error as any WrongUsage {
+        throw ValidationError(error.description)
     } catch {
         StandardStreams.error("gym-agent: \(error)")
         throw ExitCode(1)
     }
 }
+
+/// What is wrong with what the user asked for, and not with how it went.
+private protocol WrongUsage: Error, CustomStringConvertible {}
+extension HyperparameterError: WrongUsage {}
+extension PresetError: WrongUsage {}
+extension EnvironmentChoiceError: WrongUsage {}
+extension ResumeError: WrongUsage {}

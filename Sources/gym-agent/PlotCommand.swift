@@ -5,6 +5,7 @@ import CommandLineSupport
 import Film
 import Foundation
 import GymCore
+import RunFiles
 
 /// `gym-agent plot`: the learning curves of runs.
 struct PlotCommand: ParsableCommand {
@@ -12,7 +13,7 @@ struct PlotCommand: ParsableCommand {
         commandName: "plot", abstract: "Draws the learning curves of runs.",
         discussion: """
             Runs that differ in their seed alone become one line, their mean, in a band from the lowest to the \
-            highest of them. Without --out the chart is drawn in the terminal.
+            highest of them; others are told apart by what differs between them. Without --out the chart is drawn in the terminal.
             """)
 
     @Argument(help: "Run folders.")
@@ -46,11 +47,25 @@ struct PlotCommand: ParsableCommand {
     private struct Group {
         let configuration: RunConfiguration
         let folder: String
-        var curves: [[(x: Double, y: Double)]]
+        var runs: [(seed: UInt64, folder: String, curve: [(x: Double, y: Double)])]
 
         func holds(_ other: RunConfiguration) -> Bool {
             configuration.algorithm == other.algorithm && configuration.environment == other.environment
+                && configuration.initialWeightsSha256 == other.initialWeightsSha256
                 && configuration.hyperparameters.resolved.map(\.value) == other.hyperparameters.resolved.map(\.value)
+        }
+
+        /// Takes in a run. The same recipe with the same seed is the same run, a copy or one that went on further, and
+        /// no second seed.
+        ///
+        /// - Returns: the folder that counts for both, where there was one of that seed.
+        mutating func add(_ seed: UInt64, _ folder: String, _ curve: [(x: Double, y: Double)]) -> String? {
+            guard let index = runs.firstIndex(where: { $0.seed == seed }) else {
+                runs.append((seed, folder, curve))
+                return nil
+            }
+            if curve.count > runs[index].curve.count { runs[index] = (seed, folder, curve) }
+            return runs[index].folder
         }
     }
 
@@ -72,11 +87,16 @@ struct PlotCommand: ParsableCommand {
                         + suggestion(for: metric, in: table.columns)
                         + "; it has \(table.columns.joined(separator: ", "))")
             }
-            if let index = groups.firstIndex(where: { $0.holds(configuration) }) {
-                groups[index].curves.append(curve)
-            } else {
-                let name = run.url.lastPathComponent
-                groups.append(Group(configuration: configuration, folder: name, curves: [curve]))
+            let name = run.url.lastPathComponent
+            guard let index = groups.firstIndex(where: { $0.holds(configuration) }) else {
+                let first = (seed: configuration.seed, folder: folder, curve: curve)
+                groups.append(Group(configuration: configuration, folder: name, runs: [first]))
+                continue
+            }
+            if let counted = groups[index].add(configuration.seed, folder, curve) {
+                StandardStreams.error(
+                    "gym-agent: \(folder) has the recipe and the seed of a run before it, and is no second seed: "
+                        + "\(counted) counts for both")
             }
         }
         let chart = chart(of: groups)
@@ -98,20 +118,35 @@ struct PlotCommand: ParsableCommand {
 
     private func chart(of groups: [Group]) -> Chart {
         let environments = Set(groups.map(\.configuration.environment))
-        let names = groups.map { group in
-            (environments.count == 1 ? "" : group.configuration.environment + " ")
-                + group.configuration.algorithm.rawValue
-        }
-        let series = zip(groups, names).map { group, name in
-            // Other recipes of one algorithm are told apart by their folders.
-            var label = names.filter { $0 == name }.count == 1 ? name : group.folder
-            if group.curves.count > 1 { label += " (\(group.curves.count) seeds)" }
-            return Series(label, of: group.curves)
+        let series = groups.map { group in
+            var label = label(of: group, among: groups, namesEnvironment: environments.count > 1)
+            if group.runs.count > 1 { label += " (\(group.runs.count) seeds)" }
+            return Series(label, of: group.runs.map(\.curve))
         }
         return Chart(
             title: environments.sorted().joined(separator: ", "), horizontal: "steps", vertical: metric,
             series: series)
     }
+
+    /// What a group is, and what tells it from others of the same algorithm; its folder when that is much.
+    private func label(of group: Group, among groups: [Group], namesEnvironment: Bool) -> String {
+        let mine = group.configuration
+        let name = (namesEnvironment ? mine.environment + " " : "") + mine.algorithm.rawValue
+        let others = groups.map(\.configuration).filter {
+            $0.algorithm == mine.algorithm && $0.environment == mine.environment
+        }
+        var differences = mine.hyperparameters.resolved.filter { key, value in
+            others.contains { $0.hyperparameters[key].text != value }
+        }.map { "\($0.key)=\($0.value)" }
+        if others.contains(where: { $0.initialWeightsSha256 != mine.initialWeightsSha256 }) {
+            differences.append(mine.initialWeightsSha256.map { "from \($0.prefix(8))" } ?? "from scratch")
+        }
+        if differences.count > PlotCommand.mostDifferences { return group.folder }
+        return ([name] + differences).joined(separator: " ")
+    }
+
+    /// More in a label nobody reads.
+    private static let mostDifferences = 3
 
     /// Characters of the terminal on standard output, if there is one.
     private func terminalSize() -> (columns: Int, rows: Int)? {

@@ -21,8 +21,10 @@ struct RecordCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Episodes to film, one after the other.")
     var episodes = 1
 
-    @Option(parsing: .unconditional, help: "Episode i is seeded with this + i.")
-    var seed: UInt64 = 0
+    @Option(
+        parsing: .unconditional,
+        help: "Episode i is seeded with this + i. (default: of the run's own seed, as for evaluate)")
+    var seed: UInt64?
 
     @Option(parsing: .unconditional, help: "Steps after which to end an episode.")
     var maxSteps = 2000
@@ -58,11 +60,13 @@ struct RecordCommand: ParsableCommand {
     private func record() throws {
         let run = try TrainedRun(folder)
         let configuration = run.configuration
-        let connection = try server.connect()
-        defer { connection.embedded?.end() }
+        let server = try server.connect()
+        defer { server.embedded?.end() }
+        let seed = seed ?? configuration.finalEpisodesSeed
         // Not restarted by itself: the picture of an episode's end would be the next one's beginning.
-        let batch = try server.make(
-            configuration.environment, count: 1, on: connection, autoreset: .disabled, renderMode: "rgb_array")
+        let batch = try server.environments.make(
+            configuration.environment, count: 1, options: configuration.hyperparameters.environmentOptions,
+            autoreset: .disabled, renderMode: "rgb_array")
         let policy = try run.policy(for: batch)
         var film: FilmRecorder?
         var frames = 0

@@ -28,32 +28,22 @@ struct ResumeCommand: ParsableCommand {
     func run() throws { try reporting(resume) }
 
     private func resume() throws {
-        let existing = try ExistingRun(folder)
-        let run = existing.folder
-        var configuration = existing.configuration
-        try run.lock()
-        let newest = try CheckpointFolder(of: run).newest { StandardStreams.error("gym-agent: \($0)") }
-        if newest == nil, let obstacle = run.resultWithoutCheckpoint {
-            throw ValidationError("\(run.url.path) has no checkpoint, but \(obstacle): there is nothing to go on from")
-        }
-        if let steps {
-            if let newest, steps < newest.checkpoint.steps {
-                throw ValidationError("--steps is \(steps); the run has \(newest.checkpoint.steps) steps already")
+        let run = try InterruptedRun(folder, steps: steps) { StandardStreams.error("gym-agent: \($0)") }
+        if let steps = run.finishedSteps {
+            if !options.quiet {
+                StandardStreams.print(
+                    "\(run.folder.url.path) is already finished, with \(steps) steps; --steps N trains it further")
             }
-            configuration = configuration.withSteps(steps)
+            return
         }
-        let connection = try options.server.connect()
-        defer { connection.embedded?.end() }
-        let training = try Training(
-            configuration, options: options, connection: connection, interruption: Interruption()
-        ) { run }
-        if let newest {
-            try training.resume(from: newest.checkpoint, at: newest.path)
-            if !options.quiet { StandardStreams.print("going on at step \(newest.checkpoint.steps)") }
-        } else if !options.quiet {
-            StandardStreams.print("the run has no checkpoint yet: it starts again from its beginning")
+        let server = try options.server.connect()
+        defer { server.embedded?.end() }
+        let training = try Training(resuming: run, on: server.environments, execution: options.execution)
+        if !options.quiet {
+            StandardStreams.print(
+                run.newest.map { "going on at step \($0.checkpoint.steps)" }
+                    ?? "the run has no checkpoint yet: it starts again from its beginning")
         }
-        if steps != nil { try run.write(configuration) }
-        _ = try training.run()
+        try options.run(training, Interruption())
     }
 }

@@ -1,8 +1,6 @@
 import Agents
 import ArgumentParser
-import Foundation
 import GymClient
-import GymCore
 import GymProtocol
 
 /// How observations and actions travel.
@@ -35,49 +33,21 @@ struct ServerOptions: ParsableArguments {
             guard server.hasPrefix("unix:"), server != "unix:" else {
                 throw ValidationError("--server is '\(server)'; it has to be unix:PATH")
             }
-            return ServerConnection(embedded: nil, connection: try Connection(path: server, name: "gym-agent"))
+            return try connection(to: server, embedded: nil)
         }
         let embedded = try ServerProcess()
-        return ServerConnection(
-            embedded: embedded, connection: try Connection(path: embedded.path, name: "gym-agent"))
+        return try connection(to: embedded.path, embedded: embedded)
     }
 
-    /// Makes environments for an agent.
-    ///
-    /// - Throws: `ValidationError` with the nearest ids when the server has none of that id.
-    func make(
-        _ id: String, count: Int, on server: ServerConnection, autoreset: AutoresetMode = .sameStep,
-        renderMode: String = ""
-    ) throws -> RemoteVectorEnvironment {
-        let ids = try server.connection.environments().map(\.id)
-        guard ids.contains(id) else {
-            throw ValidationError(
-                "there is no environment '\(id)'" + suggestion(for: id, in: ids)
-                    + "; the server has \(ids.joined(separator: ", "))")
-        }
-        return try server.connection.make(
-            id, count: count, autoreset: autoreset, transport: transport.transport, renderMode: renderMode)
+    private func connection(to path: String, embedded: ServerProcess?) throws -> ServerConnection {
+        let connection = try Connection(path: path, name: "gym-agent")
+        return ServerConnection(
+            embedded: embedded, environments: RemoteEnvironments(connection, transport: transport.transport))
     }
 }
 
-/// A connection, and the server that was started for it, if one was.
+/// A server's environments, and the server that was started for them, if one was.
 struct ServerConnection {
     let embedded: ServerProcess?
-    let connection: Connection
-}
-
-/// Plays greedy episodes, at most 100 side by side, the i-th seeded with `seed` + i.
-func playEpisodes(
-    _ policy: any Policy, _ id: String, episodes: Int, seed: UInt64, options: ServerOptions, on server: ServerConnection
-) throws -> Evaluation {
-    var returns: [Double] = []
-    var lengths: [Int] = []
-    while returns.count < episodes {
-        let batch = try options.make(id, count: min(100, episodes - returns.count), on: server)
-        let evaluation = try evaluate(policy, on: batch, seed: seed &+ UInt64(returns.count))
-        returns += evaluation.returns
-        lengths += evaluation.lengths
-        try batch.close()
-    }
-    return Evaluation(returns: returns, lengths: lengths)
+    let environments: RemoteEnvironments
 }

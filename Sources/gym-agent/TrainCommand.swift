@@ -2,7 +2,6 @@ import Agents
 import ArgumentParser
 import CommandLineSupport
 import Foundation
-import GymClient
 import GymCore
 
 /// `gym-agent train`: from nothing to a policy and its run folder.
@@ -39,6 +38,12 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("A hyperparameter; may be given several times.", valueName: "key=value"))
     var set: [String] = []
 
+    @Option(help: ArgumentHelp("An option of the environment; may be given several times.", valueName: "key=value"))
+    var option: [String] = []
+
+    @Option(help: "A run folder: start with the policy that this run ended with. (default: a fresh policy)")
+    var from: String?
+
     @OptionGroup var options: TrainingOptions
 
     func validate() throws {
@@ -52,60 +57,46 @@ struct TrainCommand: ParsableCommand {
     func run() throws { try reporting(train) }
 
     private func train() throws {
-        let configuration = try self.configuration()
-        let path = try unusedFolder()
-        let connection = try options.server.connect()
-        defer { connection.embedded?.end() }
-        let training: Training
         do {
-            training = try Training(
-                configuration, options: options, connection: connection, interruption: Interruption()
-            ) {
-                let folder = try RunFolder(creating: path)
-                try folder.lock()
-                try folder.write(configuration)
-                return folder
-            }
+            try trainOrThrow()
         } catch let error as UnsupportedSpaceError {
             throw ValidationError("\(algorithm) cannot learn \(environment): \(error)")
-        } catch let error as HyperparameterError {
-            throw ValidationError(error.description)
+        } catch let error as PolicyError {
+            throw ValidationError("--from: \(error)")
         }
-        _ = try training.run()
+    }
+
+    private func trainOrThrow() throws {
+        let configuration = try self.configuration()
+        if let runFolder, let obstacle = RunFolder.obstacle(at: runFolder) {
+            throw ValidationError("--run: \(obstacle)")
+        }
+        let first = try from.map { try TrainedRun($0) }
+        let server = try options.server.connect()
+        defer { server.embedded?.end() }
+        let training = try Training(
+            configuration, on: server.environments, startingWith: first?.tensors,
+            savingTo: runFolder.map { .folder($0) }
+                ?? .numbered(base: "runs/" + "\(algorithm)-\(environment)".replacing("/", with: "-")),
+            execution: options.execution)
+        try options.run(training, Interruption())
     }
 
     private func configuration() throws -> RunConfiguration {
-        guard let known = Algorithm(rawValue: algorithm) else {
-            let names = Algorithm.allCases.map(\.rawValue)
-            throw ValidationError(
-                "there is no algorithm '\(algorithm)'" + suggestion(for: algorithm, in: names)
-                    + "; there is \(names.joined(separator: ", "))")
-        }
-        var settings = try set.map { setting in
-            guard let middle = setting.firstIndex(of: "="), middle != setting.startIndex else {
-                throw ValidationError("--set is '\(setting)'; it has to be KEY=VALUE")
-            }
-            return (key: String(setting[..<middle]), value: String(setting[setting.index(after: middle)...]))
-        }
+        let known = try Algorithm(named: algorithm)
+        var settings = try set.map { try pair($0, of: "--set") }
         if let steps { settings.append(("n_timesteps", String(steps))) }
         if let envs { settings.append(("n_envs", String(envs))) }
-        do {
-            let hyperparameters = try known.hyperparameters(
-                environment: environment, preset: preset, settings: settings)
-            return RunConfiguration(
-                algorithm: known, environment: environment, seed: seed, hyperparameters: hyperparameters)
-        } catch let error as HyperparameterError {
-            throw ValidationError(error.description)
-        } catch let error as PresetError {
-            throw ValidationError(error.description)
-        }
+        var hyperparameters = try known.hyperparameters(environment: environment, preset: preset, settings: settings)
+        for (key, value) in try option.map({ try pair($0, of: "--option") }) { hyperparameters.setOption(key, value) }
+        return RunConfiguration(
+            algorithm: known, environment: environment, seed: seed, hyperparameters: hyperparameters)
     }
 
-    /// The run folder's path, before anything is made: a folder that is there has to be empty.
-    private func unusedFolder() throws -> String {
-        let name = "\(algorithm)-\(environment)".replacing("/", with: "-")
-        let path = runFolder ?? RunFolder.unused("runs/\(name)")
-        if let obstacle = RunFolder.obstacle(at: path) { throw ValidationError("--run: \(obstacle)") }
-        return path
+    private func pair(_ text: String, of option: String) throws -> (key: String, value: String) {
+        guard let middle = text.firstIndex(of: "="), middle != text.startIndex else {
+            throw ValidationError("\(option) is '\(text)'; it has to be KEY=VALUE")
+        }
+        return (key: String(text[..<middle]), value: String(text[text.index(after: middle)...]))
     }
 }

@@ -1,14 +1,18 @@
 import Agents
 import ArgumentParser
 import GymClient
-import GymCore
+import RunFiles
 
-/// A run that exists, as the command line names it.
-struct ExistingRun {
-    let folder: RunFolder
+/// A run with the weights that it ended with.
+struct TrainedRun {
     let configuration: RunConfiguration
+    let tensors: [NamedTensor]
+    private let folder: RunFolder
 
-    /// - Throws: `ValidationError` when there is none; that is wrong use, and not a failure.
+    /// Reads the run before any server is asked for: a run without weights needs none.
+    ///
+    /// - Throws: `ValidationError` when there is no such run, which is wrong use and not a failure; ``RunFolderError``
+    ///   when it has not ended.
     init(_ path: String) throws {
         folder = RunFolder(existing: path)
         do {
@@ -16,40 +20,20 @@ struct ExistingRun {
         } catch let error as RunFolderError {
             throw ValidationError(error.description)
         }
-    }
-}
-
-/// A run with the weights that it ended with.
-struct TrainedRun {
-    let configuration: RunConfiguration
-    private let folder: RunFolder
-    private let tensors: [NamedTensor]
-
-    /// Reads the run before any server is asked for: a run without weights needs none.
-    ///
-    /// - Throws: `ValidationError` when there is no such run, ``RunFolderError`` when it has not ended.
-    init(_ path: String) throws {
-        let run = try ExistingRun(path)
-        configuration = run.configuration
-        folder = run.folder
-        tensors = try run.folder.policyTensors()
+        tensors = try folder.policyTensors()
     }
 
-    /// The policy, for the environments of a server, and what these observe.
-    func policy(
-        _ options: ServerOptions, on connection: ServerConnection
-    ) throws -> (policy: any Policy, observationSpace: Space) {
-        // The server knows the spaces.
-        let probe = try options.make(configuration.environment, count: 1, on: connection)
-        let policy = try policy(for: probe)
-        try probe.close()
-        return (policy, probe.observationSpace)
+    /// One of the run's environments: the server knows the spaces.
+    func makeEnvironment(_ server: ServerConnection) throws -> RemoteVectorEnvironment {
+        try server.environments.make(
+            configuration.environment, count: 1, options: configuration.hyperparameters.environmentOptions,
+            autoreset: .sameStep)
     }
 
     /// The policy, for environments with the spaces of these.
     func policy(for batch: RemoteVectorEnvironment) throws -> any Policy {
-        let policy = try configuration.algorithm.policy(
-            configuration.hyperparameters, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace)
+        let policy = try configuration.policy(
+            observationSpace: batch.observationSpace, actionSpace: batch.actionSpace)
         do {
             try policy.load(tensors)
         } catch let error as PolicyError {

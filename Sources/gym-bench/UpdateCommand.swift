@@ -20,7 +20,7 @@ struct UpdateCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Only this algorithm's. (default: all)")
     var algorithm: Algorithm?
 
-    @Option(parsing: .unconditional, help: "Threads, 1 or 2. (default: what the learner chooses)")
+    @Option(parsing: .unconditional, help: "Threads of the learner. (default: what it chooses)")
     var threads: Int?
 
     @Flag(help: "Print JSON.")
@@ -30,9 +30,7 @@ struct UpdateCommand: ParsableCommand {
         guard seconds > 0, seconds <= 3600 else {
             throw ValidationError("--seconds is \(seconds); it has to be above 0, at most 3600")
         }
-        if let threads, !(1...2).contains(threads) {
-            throw ValidationError("--threads is \(threads); it has to be 1 or 2")
-        }
+        if let threads, threads < 1 { throw ValidationError("--threads is \(threads); it has to be at least 1") }
     }
 
     private struct Row: Encodable {
@@ -78,19 +76,20 @@ struct UpdateCommand: ParsableCommand {
     func run() throws {
         let walker = { (hidden: [Int], batch: Int) in Sizes(hidden: hidden, batch: batch, observation: 24, actions: 4) }
         let pendulum = Sizes(hidden: [64, 64], batch: 100, observation: 3, actions: 1)
+        let (ppo, dqn, td3, sac) = (Algorithm(PPO.self), Algorithm(DQN.self), Algorithm(TD3.self), Algorithm(SAC.self))
         let cases: [(Algorithm, Sizes, (Sizes) throws -> (update: () -> Void, products: () -> Void))] = [
-            (.dqn, Sizes(hidden: [256, 256], batch: 64, observation: 4, actions: 2), dqn),
-            (.dqn, Sizes(hidden: [256, 256], batch: 128, observation: 8, actions: 4), dqn),
-            (.dqn, .pictures(batch: 32), dqn),
-            (.td3, walker([400, 300], 256), td3), (.sac, pendulum, sac), (.sac, walker([256, 256], 256), sac),
-            (.sac, walker([400, 300], 256), sac),
+            (dqn, Sizes(hidden: [256, 256], batch: 64, observation: 4, actions: 2), timeDQN),
+            (dqn, Sizes(hidden: [256, 256], batch: 128, observation: 8, actions: 4), timeDQN),
+            (dqn, .pictures(batch: 32), timeDQN),
+            (td3, walker([400, 300], 256), timeTD3), (sac, pendulum, timeSAC), (sac, walker([256, 256], 256), timeSAC),
+            (sac, walker([400, 300], 256), timeSAC),
         ]
         if !json { StandardStreams.print("algorithm  network     batch  update ms  products ms  share") }
         var rows: [Row] = []
         for sizes in [
             Sizes(hidden: [64, 64], batch: 256, observation: 4, actions: 2), walker([64, 64], 64),
             .pictures(batch: 256),
-        ] where algorithm ?? .ppo == .ppo { rows.append(report(try ppo(sizes), .ppo, sizes)) }
+        ] where algorithm ?? ppo == ppo { rows.append(report(try timePPO(sizes), ppo, sizes)) }
         for (name, sizes, make) in cases where algorithm ?? name == name {
             let (update, products) = try make(sizes)
             let times = milliseconds([update, products])
@@ -139,75 +138,76 @@ struct UpdateCommand: ParsableCommand {
 
     // MARK: Off-policy updates
 
-    private func hyperparameters(_ schema: [Hyperparameter], _ sizes: Sizes) throws -> Hyperparameters {
-        var h = Hyperparameters(schema)
+    private func hyperparameters(_ algorithm: any Method.Type, _ sizes: Sizes) throws -> Hyperparameters {
+        var h = Hyperparameters(Algorithm(algorithm).schema)
         for (key, value) in sizes.settings { try h.set(key, value, source: "bench") }
         return h
     }
 
-    /// Random transitions, more of them than fit in the caches.
-    private func replay(_ sizes: Sizes, choices: Int?) -> ReplayBuffer {
-        let width = choices == nil ? sizes.actions : 1
-        let replay = ReplayBuffer(capacity: 100_000, observationSize: sizes.observation, actionSize: width)
-        var generator = NumPyGenerator(seed: 0)
-        for _ in 0..<replay.capacity {
-            replay.add(
-                observation: (0..<sizes.observation).map { _ in Float(generator.standardNormal()) },
-                action: (0..<width).map { _ in
-                    choices.map { Float(generator.integer(in: 0..<$0)) } ?? Float(generator.uniform(-1, 1))
-                }, reward: Float(generator.standardNormal()),
-                nextObservation: (0..<sizes.observation).map { _ in Float(generator.standardNormal()) },
-                terminated: generator.random() < 0.01, discount: 0.99)
+    /// A learner that has seen random transitions, more of them than fit in the caches, and learnt nothing.
+    private func collected<Learning>(
+        _ h: Hyperparameters, _ sizes: Sizes, choices: Bool,
+        _ run: (any EnvironmentBatch, Hyperparameters, LearnerOptions) throws -> OffPolicyLearner<Learning>
+    ) throws -> OffPolicyLearner<Learning> {
+        var h = h
+        let transitions = sizes.isPicture ? 1000 : 100_000
+        for (key, value) in [
+            ("buffer_size", transitions), ("learning_starts", 1_000_000_000), ("n_timesteps", transitions),
+        ] {
+            try h.set(key, "\(value)", source: "bench")
         }
-        return replay
+        let space: Space =
+            choices
+            ? .discrete(count: sizes.actions) : .box(Box(low: Float(-1), high: Float(1), shape: [sizes.actions]))
+        let learner = try run(
+            RandomBatch(sizes.space, actions: space), h, LearnerOptions(seed: 0, threads: threads))
+        while learner.steps < transitions { _ = try learner.iterate() }
+        return learner
     }
 
     /// What makes ``together`` updates as a learner runs them, and what computes both halves' products of as many.
     ///
     /// - Parameter products: lists the products of one update of so many rows.
-    private func timed<Update: OffPolicyUpdate>(
-        _ update: Update, _ h: Hyperparameters, _ sizes: Sizes, products: (MatrixProductList, Int) -> Void
+    private func timed(
+        _ method: any OffPolicyMethod, _ sizes: Sizes, products: (MatrixProductList, Int) -> Void
     ) -> (update: () -> Void, products: () -> Void) {
-        let work = HalvedProducts()
-        products(work.lists[0], (sizes.batch + 1) / 2)
-        products(work.lists[1], sizes.batch / 2)
-        update.begin(
-            learningRate: 1e-4, progress: 0, normalisation: Normalisation(h, size: sizes.observation, environments: 1))
-        let operations = update.operations * Double(UpdateCommand.together)
-        let runners = (0..<2).map { _ in HalfRunner(threads: threads, operations: operations) }
+        let lists = [MatrixProductList(), MatrixProductList()]
+        products(lists[0], (sizes.batch + 1) / 2)
+        products(lists[1], sizes.batch / 2)
+        let normalisation = Normalisation(
+            observations: false, rewards: false, size: sizes.observation, environments: 1, gamma: 0.99)
+        let progress = Progress(steps: 0, of: 1)
+        let workers = Workers(threads: threads)
+        workers.expect(operations: method.operations * Double(UpdateCommand.together))
         return (
-            { runners[0].run(update, stages: UpdateCommand.together * Update.stages) },
-            { runners[1].run(work, stages: UpdateCommand.together) }
+            {
+                for _ in 0..<UpdateCommand.together {
+                    try! method.update(learningRate: 1e-4, progress: progress, normalisation: normalisation)
+                }
+            },
+            { for _ in 0..<UpdateCommand.together { workers.run(2) { lists[$0].run() } } }
         )
     }
 
-    private func dqn(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
-        var h = try hyperparameters(DQN.schema, sizes)
-        let update: DQNUpdate
-        if sizes.isPicture {
-            // A run that only collects: its replay buffer keeps frames.
-            try h.set("buffer_size", "1000", source: "bench")
-            try h.set("learning_starts", "1000000", source: "bench")
-            let learner = try DQN(batch: RandomBatch(sizes.space, choices: sizes.actions), hyperparameters: h, seed: 0)
-            _ = try learner.iterate()
-            update = learner.update
-        } else {
-            update = DQNUpdate(
-                h, input: try NetworkInput(h, observationSpace: sizes.space), choices: sizes.actions,
-                replay: replay(sizes, choices: sizes.actions), seed: 0)
+    private func timeDQN(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
+        let learner = try collected(hyperparameters(DQN.self, sizes), sizes, choices: true) {
+            try DQN.run(on: $0, .init($1), $2)
         }
-        let network = update.network
-        return timed(update, h, sizes) { list, rows in
+        let network = learner.method.network
+        learner.expectUpdates(UpdateCommand.together)
+        return timed(learner.method, sizes) { list, rows in
             for _ in 0..<2 { list.addForward(network, rows: rows) }
             list.addBackward(network, rows: rows)
         }
     }
 
-    private func td3(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
-        let h = try hyperparameters(TD3.schema, sizes)
-        let update = TD3Update(h, replay: replay(sizes, choices: nil), seed: 0)
-        let (actor, critic) = (update.actor, update.criticNetworks)
-        let timed = timed(update, h, sizes) { list, rows in
+    private func timeTD3(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
+        let learner = try collected(hyperparameters(TD3.self, sizes), sizes, choices: false) {
+            try TD3.run(on: $0, .init($1), $2)
+        }
+        let (actor, critic) = (learner.method.actor.dense, learner.method.critic.networks)
+        learner.expectUpdates(UpdateCommand.together)
+        let timed = timed(learner.method, sizes) { list, rows in
             for _ in 0..<2 {
                 list.addForward(actor, rows: rows)
                 for network in critic + critic { list.addForward(network, rows: rows) }
@@ -222,11 +222,13 @@ struct UpdateCommand: ParsableCommand {
         return (timed.update, halved(timed.products))
     }
 
-    private func sac(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
-        let h = try hyperparameters(SAC.schema, sizes)
-        let update = SACUpdate(h, replay: replay(sizes, choices: nil), seed: 0)
-        let (actor, critic) = (update.actor, update.criticNetworks)
-        return timed(update, h, sizes) { list, rows in
+    private func timeSAC(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
+        let learner = try collected(hyperparameters(SAC.self, sizes), sizes, choices: false) {
+            try SAC.run(on: $0, .init($1), $2)
+        }
+        let (actor, critic) = (learner.method.policy.network.dense, learner.method.critic.networks)
+        learner.expectUpdates(UpdateCommand.together)
+        return timed(learner.method, sizes) { list, rows in
             for _ in 0..<2 { list.addForward(actor, rows: rows) }
             for network in critic + critic + critic { list.addForward(network, rows: rows) }
             for network in critic { list.addBackward(network, rows: rows, gradient: true) }
@@ -241,21 +243,23 @@ struct UpdateCommand: ParsableCommand {
     // MARK: PPO
 
     /// Milliseconds of a minibatch, from the difference between many epochs and few over the same rollout.
-    private func ppo(_ sizes: Sizes) throws -> (update: Double, products: Double) {
+    private func timePPO(_ sizes: Sizes) throws -> (update: Double, products: Double) {
         let minibatches = sizes.isPicture ? 2 : 16
         func seconds(epochs: Int) throws -> Double {
-            var h = Hyperparameters(PPO.schema)
-            let settings = [("n_steps", "\(sizes.batch * minibatches)"), ("n_epochs", "\(epochs)")] + sizes.settings
+            var h = try hyperparameters(PPO.self, sizes)
+            let settings = [("n_steps", "\(sizes.batch * minibatches)"), ("n_epochs", "\(epochs)")]
             for (key, value) in settings { try h.set(key, value, source: "bench") }
-            let learner = try PPO(
-                batch: RandomBatch(sizes.space, choices: sizes.actions), hyperparameters: h, seed: 0, threads: threads)
+            let learner = try PPO.run(
+                on: RandomBatch(sizes.space, actions: .discrete(count: sizes.actions)), .init(h),
+                LearnerOptions(seed: 0, threads: threads))
             _ = try learner.iterate()
             return median(
                 try (0..<(sizes.isPicture ? 1 : 5)).map { _ in try gym_bench.seconds { _ = try learner.iterate() } })
         }
         let (few, many) = sizes.isPicture ? (1, 3) : (2, 22)
         let update = try (seconds(epochs: many) - seconds(epochs: few)) / Double((many - few) * minibatches) * 1e3
-        let input = try NetworkInput(hyperparameters(PPO.schema, sizes), observationSpace: sizes.space)
+        let input = try NetworkInput(
+            PPO.Configuration(hyperparameters(PPO.self, sizes)), observationSpace: sizes.space)
         var layout = ParameterLayout()
         let networks = [sizes.actions, 1].map {
             input.network(
@@ -276,12 +280,6 @@ struct UpdateCommand: ParsableCommand {
 
 extension Algorithm: ExpressibleByArgument {}
 
-/// The matrix products of both halves of an update.
-private final class HalvedProducts: HalvedWork {
-    let lists = [MatrixProductList(), MatrixProductList()]
-    func run(stage: Int, half: Int) { lists[half].run() }
-}
-
 /// A benchmark of a pair, as the time of one.
 private func halved(_ pair: @escaping () -> Void) -> () -> Void {
     var isSecond = false
@@ -301,9 +299,9 @@ private final class RandomBatch: EnvironmentBatch {
     let results: StepBuffers
     private var generator = NumPyGenerator(seed: 1)
 
-    init(_ observationSpace: Space, choices: Int) {
+    init(_ observationSpace: Space, actions actionSpace: Space) {
         self.observationSpace = observationSpace
-        actionSpace = .discrete(count: choices)
+        self.actionSpace = actionSpace
         actions = BatchBuffer(space: actionSpace, count: 1)
         results = StepBuffers(observationSpace: observationSpace, count: 1)
     }

@@ -39,6 +39,17 @@ struct GymConformanceCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Seconds that a server may take for any single answer.")
     var timeout = 5.0
 
+    @Option(
+        name: .customLong("protocol"),
+        help: ArgumentHelp("The version that the suite says it speaks.", valueName: "1.MINOR"))
+    var version = "1.\(Suite.newestMinor)"
+
+    @Option(help: ArgumentHelp("The token that the server was started with.", valueName: "TEXT"))
+    var token = ""
+
+    @Flag(help: "Also check how the server ends; it has to be one that clients may end.")
+    var endServer = false
+
     @Flag(help: "List the checks with their levels and clauses.")
     var list = false
 
@@ -55,10 +66,15 @@ struct GymConformanceCommand: ParsableCommand {
         if let unknown = check.first(where: { !names.contains($0) }) {
             throw ValidationError("--check is '\(unknown)'; --list prints the names of all checks")
         }
+        guard minor != nil else {
+            throw ValidationError("--protocol is '\(version)'; it has to be 1.0 to 1.\(Suite.newestMinor)")
+        }
         guard timeout > 0, timeout <= 3600 else {
             throw ValidationError("--timeout is \(timeout); it has to be above 0 and at most 3600")
         }
     }
+
+    private var minor: Int? { (0...Suite.newestMinor).first { "1.\($0)" == version } }
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
@@ -67,6 +83,9 @@ struct GymConformanceCommand: ParsableCommand {
         suite.names = check
         suite.environments = environment
         suite.timeout = timeout
+        suite.minor = minor ?? Suite.newestMinor
+        suite.token = token
+        suite.mayEnd = endServer
         if suite.checks.isEmpty {
             StandardStreams.error("gym-conformance: --check: none of these checks is of the levels of --level")
             throw ExitCode(2)

@@ -3,10 +3,13 @@ import GymCore
 import GymEnvironments
 
 /// Environments in this process, for tests of the algorithms alone.
-final class LocalBatch: EnvironmentBatch {
+final class LocalBatch: RestorableBatch {
     let environments: any VectorEnvironment
     let actions: BatchBuffer
     let results: StepBuffers
+    let isRestorable = true
+    /// The seeds of the last episodes that were started together.
+    private(set) var seeds: [UInt64] = []
     /// Called when actions are sent.
     var onSend: () -> Void = {}
     /// Called when a step was taken, before its results are looked at.
@@ -15,9 +18,9 @@ final class LocalBatch: EnvironmentBatch {
     var count: Int { environments.count }
     var observationSpace: Space { environments.observationSpace }
     var actionSpace: Space { environments.actionSpace }
+    var autoreset: AutoresetMode { environments.autoreset }
 
     init(_ environments: any VectorEnvironment) {
-        precondition(environments.autoreset == .sameStep, "learners take same-step autoreset")
         self.environments = environments
         actions = BatchBuffer(space: environments.actionSpace, count: environments.count)
         results = StepBuffers(observationSpace: environments.observationSpace, count: environments.count)
@@ -28,6 +31,7 @@ final class LocalBatch: EnvironmentBatch {
     }
 
     func startEpisodes(seeds: [UInt64]) throws {
+        self.seeds = seeds
         _ = try environments.reset(
             rows: Array(0..<count), seeds: seeds, options: [:], wantsInfo: false, into: results)
     }
@@ -45,4 +49,27 @@ final class LocalBatch: EnvironmentBatch {
         if let fault = faults.first { throw fault }
         onStep()
     }
+}
+
+/// Environments in this process, as a run is given them.
+final class LocalSource: EnvironmentSource {
+    private let timeLimit: VectorEnvironmentSettings.TimeLimitSetting
+    private let widest: Int
+    /// Called with every batch that is made.
+    var onMake: (LocalBatch) -> Void = { _ in }
+
+    init(timeLimit: VectorEnvironmentSettings.TimeLimitSetting = .registered, widest: Int = .max) {
+        self.timeLimit = timeLimit
+        self.widest = widest
+    }
+
+    func make(_ id: String, count: Int, options: [EnvironmentOption]) throws -> any EnvironmentBatch {
+        let batch = LocalBatch(
+            try GymEnvironments.registry.make(
+                id, .init(count: count, autoreset: .sameStep, timeLimit: timeLimit)))
+        onMake(batch)
+        return batch
+    }
+
+    func largestBatch(observationSpace: Space, actionSpace: Space) -> Int { widest }
 }

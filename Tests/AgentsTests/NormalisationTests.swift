@@ -1,5 +1,6 @@
 import Agents
 import Foundation
+import NeuralNetwork
 import TestSupport
 import Testing
 
@@ -24,19 +25,19 @@ import Testing
             observations: true, rewards: true, size: 2, environments: 3, gamma: 0.9, observationClip: 1.2,
             rewardClip: 1.2)
         for step in 0..<5 {
-            var batch = Array(reference.observations[step * 6..<(step + 1) * 6])
-            normalisation.update(batch, rows: 3)
-            normalisation.apply(&batch, rows: 3)
-            for (ours, theirs) in zip(batch, reference.normalisedObservations[(step * 6)...]) {
+            let batch = Matrix(rows: 3, columns: 2, Array(reference.observations[step * 6..<(step + 1) * 6]))
+            normalisation.update(batch)
+            normalisation.apply(batch)
+            for (ours, theirs) in zip(batch.elements, reference.normalisedObservations[(step * 6)...]) {
                 #expect(abs(ours - theirs) < 1e-5)
             }
         }
         for step in 0..<4 {
-            var rewards: [Float] = [0, 0, 0]
-            normalisation.normaliseRewards(&rewards, raw: Array(reference.rewards[step * 3..<(step + 1) * 3])) {
-                reference.dones[step * 3 + $0]
-            }
-            for (ours, theirs) in zip(rewards, reference.normalisedRewards[(step * 3)...]) {
+            let rewards = Vector<Float>(count: 3)
+            normalisation.normaliseRewards(
+                rewards, raw: Vector(reference.rewards[step * 3..<(step + 1) * 3]),
+                ended: Vector(reference.dones[step * 3..<(step + 1) * 3].map { $0 ? 1 : 0 }))
+            for (ours, theirs) in zip(rewards.elements, reference.normalisedRewards[(step * 3)...]) {
                 #expect(abs(ours - theirs) < 1e-5)
             }
         }
@@ -51,11 +52,10 @@ import Testing
     @Test func doesNothingWhenOff() {
         var normalisation = Normalisation(
             observations: false, rewards: false, size: 1, environments: 1, gamma: 0.9)
-        var observation: [Float] = [123]
-        var reward: [Float] = [456]
-        normalisation.update(observation, rows: 1)
-        normalisation.apply(&observation, rows: 1)
-        normalisation.normaliseRewards(&reward, raw: [456]) { _ in false }
-        #expect(observation == [123] && reward == [456])
+        let (observation, reward) = (Matrix(rows: 1, columns: 1, [123]), Vector<Float>([456]))
+        normalisation.update(observation)
+        normalisation.apply(observation)
+        normalisation.normaliseRewards(reward, raw: Vector([456]), ended: Vector([0]))
+        #expect(observation[0, 0] == 123 && reward[0] == 456)
     }
 }

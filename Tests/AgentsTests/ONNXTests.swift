@@ -1,6 +1,7 @@
 import Agents
 import Foundation
 import GymCore
+import RunFiles
 import Testing
 
 /// Exported models, read back and computed by an interpreter of their own: the same actions as the policy's.
@@ -261,6 +262,10 @@ private struct Model {
                         (0..<memory.count / 8).map {
                             Double(memory.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self))
                         }
+                    case 11:
+                        (0..<memory.count / 8).map {
+                            memory.loadUnaligned(fromByteOffset: 8 * $0, as: Double.self)
+                        }
                     default: throw Unreadable(reason: "a constant of type \(type)")
                     }
                 }
@@ -356,6 +361,7 @@ private struct Model {
             case "Sub": values[node.output] = try elementwise(-)
             case "Max": values[node.output] = try elementwise(max)
             case "Min": values[node.output] = try elementwise(min)
+            case "Greater": values[node.output] = try elementwise { $0 > $1 ? 1 : 0 }
             case "Clip":
                 let (low, high) = (try constant(1)[0], try constant(2)[0])
                 values[node.output] = x.map { min(max($0, low), high) }

@@ -86,20 +86,22 @@ private struct StateDependentReference: Decodable {
 
     init() throws { shape = try Reference.numbers.get().shape }
 
-    private func replay(_ reference: Reference.Case) -> ReplayBuffer {
+    /// Steps that lead wherever the reference says: each is an episode of its own.
+    private func replay(_ reference: Reference.Case, sampler: PrioritisedSampler? = nil) throws -> Replay {
         let width = reference.actions.count / shape.count
-        let replay = ReplayBuffer(capacity: 20, observationSize: shape.observation, actionSize: width)
         func row(_ values: [Float], _ index: Int, _ width: Int) -> [Float] {
             Array(values[index * width..<(index + 1) * width])
         }
-        for index in 0..<shape.count {
-            replay.add(
-                observation: row(reference.observations, index, shape.observation),
-                action: row(reference.actions, index, width), reward: reference.rewards[index],
-                nextObservation: row(reference.nextObservations, index, shape.observation),
-                terminated: reference.terminated[index] == 1, discount: shape.gamma)
-        }
-        return replay
+        return try Replay(
+            capacity: 20,
+            (0..<shape.count).map { index in
+                let terminated = reference.terminated[index] == 1
+                return MadeUpStep(
+                    observation: row(reference.observations, index, shape.observation),
+                    action: row(reference.actions, index, width), reward: reference.rewards[index],
+                    next: row(reference.nextObservations, index, shape.observation), terminated: terminated,
+                    truncated: !terminated)
+            }, gamma: shape.gamma, sampler: sampler)
     }
 
     private func hyperparameters(
@@ -112,11 +114,20 @@ private struct StateDependentReference: Decodable {
         return h
     }
 
-    private func begin(_ update: any OffPolicyUpdate, _ h: Hyperparameters) {
-        update.begin(
-            learningRate: shape.rate, progress: 0.5,
-            normalisation: Normalisation(h, size: shape.observation, environments: 1))
+    /// Makes the reference's updates.
+    private func run(_ method: any OffPolicyMethod) throws {
+        let normalisation = Normalisation(
+            observations: false, rewards: false, size: shape.observation, environments: 1, gamma: 0)
+        for _ in 0..<shape.updates {
+            try method.update(
+                learningRate: shape.rate, progress: Progress(steps: 1, of: 2), normalisation: normalisation)
+        }
+        #expect(method.updates == shape.updates)
     }
+
+    private var observations: Space { .box(Box(low: Float(-1), high: 1, shape: [shape.observation])) }
+
+    private func context(_ threads: Int) -> UpdateContext { UpdateContext(workers: Workers(threads: threads)) }
 
     private func set(_ stores: [ParameterStore], _ values: [String: [Float]]) throws {
         for store in stores {
@@ -148,32 +159,31 @@ private struct StateDependentReference: Decodable {
                 ("double", "\(reference.double!)"), ("dueling", "\(reference.dueling!)"), ("max_grad_norm", "0.5"),
                 ("prioritized_replay", "\(reference.prioritised!)"),
             ])
-        let input = try NetworkInput(floatsOf: .box(Box(low: Float(-1), high: 1, shape: [shape.observation])))
-        let update = DQNUpdate(h, input: input, choices: 3, replay: replay(reference), seed: shape.seed)
-        try set([update.store, update.target], reference.start)
-        for row in 0..<shape.count { update.added(row) }
-        begin(update, h)
-        HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * DQNUpdate.stages)
-        #expect(update.finish() && update.updates == shape.updates)
-        update.followTarget()
-        try agree([update.store, update.target], reference)
+        let sampler =
+            reference.prioritised! ? PrioritisedSampler(capacity: 20, alpha: h.real("prioritized_replay_alpha")) : nil
+        let dqn = DQN.Networks(
+            .init(h), try NetworkInput(DQN.Configuration(h), observationSpace: observations),
+            try ActionCodec(.discrete(count: 3)), replays: [try replay(reference, sampler: sampler)],
+            parts: Parts(slices: 2), seed: shape.seed, context(threads))
+        let stores = [dqn.parameters, dqn.target]
+        try set(stores, reference.start)
+        try run(dqn)
+        dqn.followTarget()
+        try agree(stores, reference)
         var metrics = Metrics()
-        update.report(to: &metrics)
+        dqn.report(&metrics, progress: Progress(steps: 0, of: 1))
         try agree(metrics["train/loss"], reference.loss)
     }
 
     /// Makes the reference's updates, and compares the parameters after them and the metrics that it has.
     private func compare(
-        _ update: any ActorUpdateWithCritics, _ h: Hyperparameters, _ reference: Reference.Case, threads: Int
+        _ method: any OffPolicyMethod, _ stores: [ParameterStore], _ reference: Reference.Case
     ) throws {
-        let stores = [update.store] + update.others
         try set(stores, reference.start)
-        begin(update, h)
-        HalfRunner(threads: threads, operations: 0).run(update, stages: shape.updates * type(of: update).stages)
-        #expect(update.finish() && update.updates == shape.updates)
+        try run(method)
         try agree(stores, reference)
         var metrics = Metrics()
-        update.report(to: &metrics)
+        method.report(&metrics, progress: Progress(steps: 0, of: 1))
         try agree(metrics["train/critic_loss"], reference.criticLoss)
         try agree(metrics["train/actor_loss"], reference.actorLoss)
         #expect((metrics["train/value_loss"] != nil) == (reference.valueNetwork == true))
@@ -183,20 +193,42 @@ private struct StateDependentReference: Decodable {
         ] where theirs != nil { try agree(metrics["train/\(name)"], theirs) }
     }
 
+    private func boxShape<Declared: NetworkSettings>(
+        _ c: MethodConfiguration<Declared>, environments: Int = 1
+    ) throws -> BoxShape {
+        try BoxShape(
+            "test", c, observationSpace: observations,
+            actionSpace: .box(Box(low: Float(-1), high: 1, shape: [shape.action])), environments: environments)
+    }
+
+    private func sac(_ h: Hyperparameters, _ reference: Reference.Case, threads: Int) throws -> SAC.Networks {
+        let c = SAC.Configuration(h)
+        return SAC.Networks(
+            c, try boxShape(c, environments: 3), replays: [try replay(reference)], parts: Parts(slices: 2),
+            seed: shape.seed, context(threads))
+    }
+
+    private func stores(_ sac: SAC.Networks) -> [ParameterStore] {
+        [sac.policy.parameters, sac.critic.parameters]
+            + (sac.value.map { [$0.parameters, $0.target] } ?? [sac.critic.target])
+    }
+
     @Test(arguments: [1, 2]) func td3(threads: Int) throws {
         let reference = try Reference.numbers.get().td3
-        let h = try hyperparameters(TD3.schema, [("target_policy_noise", "0.6")])
-        let update = TD3Update(h, replay: replay(reference), seed: shape.seed)
-        try compare(update, h, reference, threads: threads)
+        let c = TD3.Configuration(try hyperparameters(TD3.schema, [("target_policy_noise", "0.6")]))
+        let td3 = TD3.Networks(
+            c, try boxShape(c), replays: [try replay(reference)], parts: Parts(slices: 2), seed: shape.seed,
+            context(threads))
+        try compare(td3, [td3.parameters, td3.target, td3.critic.parameters, td3.critic.target], reference)
     }
 
     @Test(arguments: 0..<2, [1, 2]) func sac(index: Int, threads: Int) throws {
         let reference = try Reference.numbers.get().sac[index]
         let h = try hyperparameters(
             SAC.schema, [("value_network", "\(reference.valueNetwork!)"), ("ent_coef", "auto_0.5")])
-        let update = SACUpdate(h, replay: replay(reference), seed: shape.seed)
+        let sac = try sac(h, reference, threads: threads)
         try #require(reference.entCoef != nil && reference.entCoefLoss != nil)
-        try compare(update, h, reference, threads: threads)
+        try compare(sac, stores(sac), reference)
     }
 
     /// gSDE, against Stable-Baselines3's own training step, and acting with a map an environment.
@@ -204,20 +236,23 @@ private struct StateDependentReference: Decodable {
         let numbers = try Reference.read(StateDependentReference.self, "sac-sde")
         let reference = numbers.sac
         let h = try hyperparameters(SAC.schema, [("use_sde", "true"), ("ent_coef", "auto_0.5")])
-        let update = SACUpdate(h, replay: replay(reference), environments: 3, seed: shape.seed)
+        let sac = try sac(h, reference, threads: threads)
         try #require(reference.entCoef != nil && reference.entCoefLoss != nil)
-        try compare(update, h, reference, threads: threads)
+        try compare(sac, stores(sac), reference)
 
+        let policy = sac.policy
         var generator = NumPyGenerator(SeedSequence(seed: shape.seed, spawnKey: [4]))
-        update.resetNoise(environments: 3, generator: &generator)
-        var actions = [Float](repeating: 0, count: 3 * shape.action)
-        update.act(numbers.acting.observations, rows: 3, generator: &generator, actions: &actions)
-        for (ours, theirs) in zip(actions, numbers.acting.explored) { #expect(abs(ours - theirs) < 2e-5) }
+        let maps = Matrix(rows: 3, columns: policy.head.mapSize)
+        policy.head.drawMaps(policy.parameters, generator: &generator, into: maps)
+        let actions = Matrix(rows: 3, columns: shape.action)
+        let observations = Rows(Matrix(rows: 3, columns: shape.observation, numbers.acting.observations))
+        let pass = policy.makePass(rows: 3)
+        policy.act(
+            observations, maps: maps, generator: &generator, pass, into: actions,
+            logProbabilities: Vector(count: 3))
+        for (ours, theirs) in zip(actions.elements, numbers.acting.explored) { #expect(abs(ours - theirs) < 2e-5) }
         // What is explored beside the means; the greedy actions are the squashed means.
-        let workspace = MultiLayerPerceptron.Workspace(for: update.actor, capacity: 3)
-        let means = update.actor.forward(update.store.values, numbers.acting.observations, rows: 3, workspace)
-        for index in actions.indices {
-            #expect(abs(update.squashing(means[index]) - numbers.acting.greedy[index]) < 2e-5)
-        }
+        policy.head.greedy(pass.outputs, into: actions)
+        for (ours, theirs) in zip(actions.elements, numbers.acting.greedy) { #expect(abs(ours - theirs) < 2e-5) }
     }
 }

@@ -31,15 +31,15 @@ import Testing
     /// With train_freq 256 and gradient_steps 128 the target is copied every 10 steps, not every 10 updates.
     @Test(arguments: [(1, 51), (4, 64)]) func targetsAreCountedInSteps(environments: Int, copies: Int) throws {
         let h = try small(.dqn, [("n_timesteps", "512"), ("train_freq", "256"), ("target_update_interval", "10")])
-        let dqn = try DQN(batch: LocalBatch("CartPole-v1", count: environments), hyperparameters: h, seed: 0)
+        let dqn = try Inner.dqn(LocalBatch("CartPole-v1", count: environments), h)
         while dqn.steps < 512 { _ = try dqn.iterate() }
         // With four environments, every 10 / 4 = 2 calls, each of 4 steps; the run ends on a multiple of train_freq.
-        #expect(dqn.targetUpdates == (environments == 1 ? copies : dqn.steps / 8))
+        #expect(dqn.method.targetUpdates == (environments == 1 ? copies : dqn.steps / 8))
     }
 
     @Test func minusOneIsAnUpdateForEachStep() throws {
         let h = try small(.sac, [("gradient_steps", "-1"), ("train_freq", "2"), ("learning_starts", "60")])
-        let sac = try SAC(batch: LocalBatch("Pendulum-v1", count: 3), hyperparameters: h, seed: 0)
+        let sac = try Inner.sac(LocalBatch("Pendulum-v1", count: 3), h)
         while sac.steps < sac.totalSteps { _ = try sac.iterate() }
         // Rounds of 6 steps; learning begins with the first that ends past 60.
         #expect(sac.steps == 600 && sac.updates == (600 - 60))
@@ -48,33 +48,32 @@ import Testing
     /// Pendulum only ever ends by its time limit: no transition may say that it terminated, and the last one of an
     /// episode leads to its own last observation, not to the next episode's first.
     @Test func aTimeLimitIsNoEnd() throws {
-        let td3 = try TD3(
-            batch: LocalBatch("Pendulum-v1", count: 1), hyperparameters: small(.td3, [("buffer_size", "1000")]),
-            seed: 0)
+        let td3 = try Inner.td3(LocalBatch("Pendulum-v1", count: 1), small(.td3, [("buffer_size", "1000")]))
         while td3.steps < 600 { _ = try td3.iterate() }
-        let replay = td3.collector.replay
-        #expect(replay.count == 600)
+        let replay = td3.replays[0]
+        #expect(replay.count == 600 && replay.available == 600)
+        let steps = (0..<600).map { replay.transition($0) }
         for row in 0..<599 {
-            #expect(replay.discounts[row] == 0.99)
-            #expect((replay.nextObservation(row) == replay.observation(row + 1)) == (row % 200 != 199))
+            #expect(steps[row].discount == 0.99)
+            #expect((steps[row].next == steps[row + 1].observation) == (row % 200 != 199))
+            #expect(replay.isCut(row) == (row % 200 == 199) && replay.successor(of: row) == row + 1)
             // Speed changes by at most 0.05 · (15 + 3 · 2) in a step, and a new episode starts elsewhere.
-            #expect(abs(replay.nextObservation(row)[2] - replay.observation(row)[2]) < 1.2)
+            #expect(abs(steps[row].next[2] - steps[row].observation[2]) < 1.2)
         }
+        #expect(replay.successor(of: 599) == nil)
         // Explored, and clipped: a third or so lie on a bound.
-        #expect(Set((0..<600).map { replay.action($0)[0] }).count > 300)
-        #expect((0..<600).allSatisfy { abs(replay.action($0)[0]) <= 1 })
+        #expect(Set(steps.map { $0.action[0] }).count > 300)
+        #expect(steps.allSatisfy { abs($0.action[0]) <= 1 })
     }
 
     @Test func failureIsAnEnd() throws {
-        let dqn = try DQN(
-            batch: LocalBatch("CartPole-v1", count: 1), hyperparameters: small(.dqn, [("buffer_size", "1000")]), seed: 0
-        )
+        let batch = try LocalBatch("CartPole-v1", count: 1)
+        var ends: [Bool] = []
+        batch.onStep = { [unowned batch] in ends.append(batch.results.terminated[0] != 0) }
+        let dqn = try Inner.dqn(batch, small(.dqn, [("buffer_size", "1000")]))
         while dqn.steps < 600 { _ = try dqn.iterate() }
-        let replay = dqn.collector.replay
-        for row in 0..<599 {
-            let ends = replay.nextObservation(row) != replay.observation(row + 1)
-            #expect(replay.discounts[row] == (ends ? 0 : 0.99))
-        }
+        #expect(ends.contains(true))
+        for row in 0..<600 { #expect(dqn.replays[0].transition(row).discount == (ends[row] ? 0 : 0.99)) }
     }
 
     private static let variants: [(Algorithm, [(String, String)])] = [
@@ -89,23 +88,23 @@ import Testing
         let (algorithm, settings) = OffPolicyTests.variants[variant]
         let h = try small(algorithm, settings + [("n_timesteps", "2400")])
         let batch = try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 2)
-        switch algorithm {
-        case .dqn: return try DQN(batch: batch, hyperparameters: h, seed: 3, threads: threads)
-        case .td3: return try TD3(batch: batch, hyperparameters: h, seed: 3, threads: threads)
-        default: return try SAC(batch: batch, hyperparameters: h, seed: 3, threads: threads)
-        }
+        return try algorithm.learner(on: batch, hyperparameters: h, seed: 3, threads: threads)
     }
 
     @Test(arguments: variants.indices) func sameSeedSameWeightsWhateverTheThreads(variant: Int) throws {
-        let learners = try [1, 2].map { try learner(variant, threads: $0) }
+        let learners = try [1, 2, 3, 8].map { try learner(variant, threads: $0) }
         for learner in learners {
             while learner.steps < learner.totalSteps { _ = try learner.iterate() }
         }
-        #expect(learners[0].updates > 200 && learners[0].updates == learners[1].updates)
-        #expect(learners[0].policy.tensors == learners[1].policy.tensors)
+        for learner in learners {
+            #expect(learner.updates > 200 && learner.updates == learners[0].updates)
+            #expect(learner.policy.tensors == learners[0].policy.tensors)
+        }
     }
 
-    @Test(arguments: Algorithm.allCases.filter { $0 != .ppo }) func policiesReadBack(algorithm: Algorithm) throws {
+    @Test(arguments: Algorithm.allCases.filter { ![.ppo, .a2c].contains($0) }) func policiesReadBack(
+        algorithm: Algorithm
+    ) throws {
         let batch = try LocalBatch(algorithm == .dqn ? "CartPole-v1" : "Pendulum-v1", count: 2)
         let h = try small(algorithm, [("normalize", "true"), ("layer_norm", "true")])
         let learner = try algorithm.learner(on: batch, hyperparameters: h, seed: 0)
@@ -140,24 +139,25 @@ import Testing
                 ("learning_starts", "1000000"), ("log_std_init", "0"), ("buffer_size", "1000"),
             ])
         let batch = try LocalBatch("Pendulum-v1", count: 1)
-        let sac = try SAC(batch: batch, hyperparameters: h, seed: 0)
+        let sac = try Inner.sac(batch, h)
         while sac.steps < 600 { _ = try sac.iterate() }
-        let replay = sac.collector.replay
+        let steps = (0..<600).map { sac.replays[0].transition($0) }
         // Nothing was learnt: what the policy would do without noise is what it did, but for the noise.
-        let actor = sac.networks.actor
-        let workspace = MultiLayerPerceptron.Workspace(for: actor, capacity: 1)
+        let policy = sac.method.policy
+        let workspace = Network.Workspace(for: policy.network, capacity: 1)
         var signs = 0
-        for row in 0..<599 where (row + 1) % 4 != 0 && replay.nextObservation(row) == replay.observation(row + 1) {
+        for row in 0..<599 where (row + 1) % 4 != 0 && steps[row].next == steps[row + 1].observation {
             func noise(_ row: Int) -> Float {
-                let mean = actor.forward(sac.networks.store.values, replay.observation(row), rows: 1, workspace)[0]
-                return atanh(min(max(replay.action(row)[0], -0.999_999), 0.999_999)) - mean
+                let observation = Rows(Matrix(rows: 1, columns: 3, steps[row].observation))
+                let mean = policy.network.forward(policy.parameters, observation, workspace)[0, 0]
+                return atanh(min(max(steps[row].action[0], -0.999_999), 0.999_999)) - mean
             }
             // Neighbouring states have neighbouring latents: under one map the noise hardly changes.
             if (noise(row) < 0) == (noise(row + 1) < 0) { signs += 1 }
         }
         #expect(sac.updates == 0 && signs > 400)
         // Under 150 maps the noise takes both signs, about as often.
-        let explored = stride(from: 0, to: 600, by: 4).count { replay.action($0)[0] > 0 }
+        let explored = stride(from: 0, to: 600, by: 4).count { steps[$0].action[0] > 0 }
         #expect((30...120).contains(explored))
     }
 
@@ -182,7 +182,9 @@ import Testing
         }
         let learner = try algorithm.learner(on: batch, hyperparameters: small(algorithm), seed: 0)
         let term = what.contains("reward") ? "a reward" : "an observation"
-        #expect(throws: NotFiniteError(term: term, step: 74)) { try learner.iterate() }
+        let error = #expect(throws: NotFiniteError.self) { try learner.iterate() }
+        #expect(error?.term == term && error?.step == 74)
+        guard case .environment? = error?.cause else { Issue.record("\(String(describing: error))"); return }
     }
 
     /// Transitions that drive a loss or a gradient out of the finite numbers: nothing is applied to any weight.
@@ -196,59 +198,110 @@ import Testing
     func nothingIsAppliedThatIsNotFinite(
         reference: (algorithm: Algorithm, observation: Float, reward: Float, term: String), threads: Int
     ) throws {
-        var h = try small(reference.algorithm)
+        var h = try small(reference.algorithm, [("learning_starts", "0"), ("net_arch", "[16, 16]")])
         if reference.algorithm == .dqn { try h.set("max_grad_norm", "null", source: "test") }
-        let replay = ReplayBuffer(capacity: 30, observationSize: 2, actionSize: 1)
-        for index in 0..<30 {
-            let sign: Float = index % 2 == 0 ? 1 : -1
-            replay.add(
-                observation: [sign * reference.observation, 1], action: [0], reward: reference.reward,
-                nextObservation: [1, sign], terminated: true, discount: 0.9)
+        let replay = try Replay(
+            capacity: 30,
+            (0..<30).map { index in
+                let sign: Float = index % 2 == 0 ? 1 : -1
+                return MadeUpStep(
+                    observation: [sign * reference.observation, 1], action: [0], reward: reference.reward,
+                    next: [1, sign], terminated: true)
+            })
+        let made = try Networks(reference.algorithm, h, [replay], threads: threads)
+        let before = made.values
+        let error = #expect(throws: NotFinite.self) {
+            for _ in 0..<3 {
+                try made.method.update(
+                    learningRate: 1e-3, progress: Progress(steps: 0, of: 1), normalisation: made.normalisation)
+            }
         }
-        let (update, stores): (any OffPolicyUpdate, [ParameterStore])
-        switch reference.algorithm {
-        case .dqn:
-            let dqn = DQNUpdate(
-                h,
-                input: try NetworkInput(floatsOf: .box(Box(low: Float(-1), high: 1, shape: [replay.observationSize]))),
-                choices: 2, replay: replay, seed: 1)
-            (update, stores) = (dqn, [dqn.store, dqn.target])
-        case .td3:
-            let td3 = TD3Update(h, replay: replay, seed: 1)
-            (update, stores) = (td3, [td3.store] + td3.others)
-        default:
-            let sac = SACUpdate(h, replay: replay, seed: 1)
-            (update, stores) = (sac, [sac.store] + sac.others)
-        }
-        func values() -> [[Float]] { stores.map { Array(UnsafeBufferPointer(start: $0.values, count: $0.count)) } }
-        let before = values()
-        update.begin(
-            learningRate: 1e-3, progress: 0, normalisation: Normalisation(h, size: 2, environments: 1))
-        HalfRunner(threads: threads, operations: 0).run(update, stages: 3 * type(of: update).stages)
-        #expect(!update.finish() || update.notFinite != nil)
-        #expect(update.notFinite == reference.term && update.updates == 0)
-        #expect(values() == before)
+        #expect(error?.term == reference.term && made.method.updates == 0)
+        #expect(made.values == before)
     }
 
     /// The actor's own failure: it, its target and the critics' targets stay as they are.
     @Test func anActorThatIsNotFiniteIsNotApplied() throws {
         let h = try small(.td3, [("policy_delay", "1")])
-        let replay = ReplayBuffer(capacity: 30, observationSize: 2, actionSize: 1)
-        for index in 0..<30 {
-            replay.add(
-                observation: [Float(index), 1], action: [0], reward: 1, nextObservation: [1, 0], terminated: false,
-                discount: 0.9)
+        let replay = try Replay(
+            capacity: 30,
+            (0..<30).map {
+                MadeUpStep(observation: [Float($0), 1], action: [0], reward: 1, next: [1, 0], truncated: true)
+            })
+        let made = try Networks(.td3, h, [replay], threads: 2)
+        let td3 = try #require(made.method as? TD3.Networks)
+        td3.parameters.parameters[0] = .nan
+        let kept = [td3.target, td3.critic.target]
+        let before = kept.map(\.parameters.elements)
+        let error = #expect(throws: NotFinite.self) {
+            try td3.update(learningRate: 1e-3, progress: Progress(steps: 0, of: 1), normalisation: made.normalisation)
         }
-        let update = TD3Update(h, replay: replay, seed: 1)
-        update.store.values[0] = .nan
-        let kept = [update.target] + [update.others[2]]
-        func values() -> [[Float]] { kept.map { Array(UnsafeBufferPointer(start: $0.values, count: $0.count)) } }
-        let before = values()
-        update.begin(
-            learningRate: 1e-3, progress: 0, normalisation: Normalisation(h, size: 2, environments: 1))
-        HalfRunner(threads: 2, operations: 0).run(update, stages: 2 * TD3Update.stages)
-        #expect(!update.finish() || update.notFinite != nil)
-        #expect(update.notFinite == "the actor's loss" && values() == before)
-        #expect(update.store.values[1].isFinite)
+        #expect(error?.term == "the actor's loss" && kept.map(\.parameters.elements) == before)
+        #expect(td3.parameters.parameters[1].isFinite)
     }
+
+    // MARK: Spaces and bounds
+
+    /// Bounds of doubles that no float is equal to: what is sent lies within them all the same.
+    @Test func actionsStayWithinBoundsOfDoubles() throws {
+        let space = Space.box(Box(low: -0.1, high: 0.1, shape: [3]))
+        for codec in [try ActionCodec(space), try ActionCodec(scaling: space, method: "sac")] {
+            let batch = BatchBuffer(space: space, count: 1)
+            codec.write(Matrix(rows: 1, columns: 3, [1, -1, 0.5]), to: batch)
+            let sent = Array(batch.elements(as: Double.self))
+            #expect(sent[0] <= 0.1 && sent[0] > 0.099_999 && sent[1] >= -0.1 && sent[2] <= 0.1, "\(sent)")
+        }
+    }
+
+    @Test(arguments: [Algorithm.ppo, .a2c, .dqn, .td3, .sac]) func spacesOfNoNumbersAreRefused(algorithm: Algorithm)
+        throws
+    {
+        let box = Space.box(Box(low: Float(-1), high: Float(1), shape: [2]))
+        let nothing = Space.box(Box(low: Float(-1), high: Float(1), shape: [0]))
+        let actions: Space = algorithm == .dqn ? .discrete(count: 2) : box
+        for observations in [nothing, .tuple([])] {
+            let error = #expect(throws: UnsupportedSpaceError.self) {
+                try algorithm.policy(
+                    Hyperparameters(algorithm.schema), observationSpace: observations, actionSpace: actions)
+            }
+            #expect(error?.description.contains("nothing to learn from") == true)
+        }
+        guard algorithm != .dqn else { return }
+        let error = #expect(throws: UnsupportedSpaceError.self) {
+            try algorithm.policy(Hyperparameters(algorithm.schema), observationSpace: box, actionSpace: nothing)
+        }
+        #expect(error?.description.contains("nothing to choose") == true)
+    }
+}
+
+/// The networks of a method over buffers that a test made.
+private struct Networks {
+    let method: any OffPolicyMethod
+    private let stores: [ParameterStore]
+    let normalisation = Normalisation(observations: false, rewards: false, size: 2, environments: 1, gamma: 0.9)
+
+    init(_ algorithm: Algorithm, _ h: Hyperparameters, _ replays: [Replay], threads: Int) throws {
+        let observations = Space.box(Box(low: Float(-1), high: Float(1), shape: [2]))
+        let actions = Space.box(Box(low: Float(-1), high: Float(1), shape: [1]))
+        let (parts, context) = (Parts(slices: 2), UpdateContext(workers: Workers(threads: threads)))
+        switch algorithm {
+        case .dqn:
+            let dqn = DQN.Networks(
+                .init(h), try NetworkInput(DQN.Configuration(h), observationSpace: observations),
+                try ActionCodec(.discrete(count: 2)), replays: replays, parts: parts, seed: 1, context)
+            (method, stores) = (dqn, [dqn.parameters, dqn.target])
+        case .td3:
+            let shape = try BoxShape(
+                "td3", TD3.Configuration(h), observationSpace: observations, actionSpace: actions, environments: 1)
+            let td3 = TD3.Networks(.init(h), shape, replays: replays, parts: parts, seed: 1, context)
+            (method, stores) = (td3, [td3.parameters, td3.target, td3.critic.parameters, td3.critic.target])
+        default:
+            let shape = try BoxShape(
+                "sac", SAC.Configuration(h), observationSpace: observations, actionSpace: actions, environments: 1)
+            let sac = SAC.Networks(.init(h), shape, replays: replays, parts: parts, seed: 1, context)
+            (method, stores) = (sac, [sac.policy.parameters, sac.critic.parameters, sac.critic.target])
+        }
+    }
+
+    var values: [[Float]] { stores.map(\.parameters.elements) }
 }

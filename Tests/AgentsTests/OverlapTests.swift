@@ -1,5 +1,6 @@
 import Agents
 import GymCore
+import RunFiles
 import Testing
 
 /// Learning while environments step gives what learning one after the other gives, to the bit.

@@ -2,6 +2,7 @@ import Agents
 import Foundation
 import GymCore
 import NeuralNetwork
+import RunFiles
 import Testing
 
 @Suite struct PPOTests {
@@ -29,34 +30,39 @@ import Testing
 
     /// At ρ = 1 the gradient of the surrogate is the policy gradient, the mean of  ∇ log π: checked against finite
     /// differences of the mean of  log π + c · entropy, for each kind of policy.
-    @Test(arguments: ["choices", "several", "reals", "gSDE"]) func gradientIsThePolicyGradient(kind: String) throws {
+    @Test(arguments: ["choices", "several", "coins", "reals", "gSDE"]) func gradientIsThePolicyGradient(kind: String)
+        throws
+    {
         let space: Space =
             switch kind {
             case "choices": .discrete(count: 3)
             case "several": .multiDiscrete([2, 4])
+            case "coins": .multiBinary(shape: [3])
             default: .box(Box(low: Float(-1), high: Float(1), shape: [2]))
             }
         var generator = NumPyGenerator(seed: 11)
         let rows = 6
+        var c = PPO.Configuration()
+        c.hiddenLayers = HiddenLayers(actor: [10], critic: [4])
+        c.isOrthogonal = false
+        c.logDeviation = -0.5
+        c.usesStateDependentNoise = kind == "gSDE"
         let model = try ActorCritic(
-            input: NetworkInput(floatsOf: .box(Box(low: Float(-1), high: Float(1), shape: [3]))), actionSpace: space,
-            architecture: .init(
-                actor: [10], critic: [4], activation: .tanh, isOrthogonal: false, logDeviation: -0.5,
-                usesStateDependentNoise: kind == "gSDE"),
-            environments: rows, capacity: rows, generator: &generator)
-        var observations = (0..<rows * 3).map { _ in Float(generator.uniform(-1, 1)) }
-        var actions = [Float](repeating: 0, count: rows * model.codec.size)
-        var old = [Float](repeating: 0, count: rows)
-        model.resetNoise(environments: rows, generator: &generator)
-        model.act(&observations, rows: rows, generator: &generator, actions: &actions, logProbabilities: &old)
+            c, observationSpace: .box(Box(low: Float(-1), high: Float(1), shape: [3])), actionSpace: space, seed: 11)
+        let (actor, parameters) = (model.actor, model.actor.parameters)
+        let pass = actor.makePass(rows: rows)
+        let observations = Rows(
+            Matrix(rows: rows, columns: 3, (0..<rows * 3).map { _ in Float(generator.uniform(-1, 1)) }))
+        let actions = Matrix(rows: rows, columns: model.codec.size)
+        let maps = Matrix(rows: rows, columns: actor.head.mapSize)
+        let (old, now, entropies) = (Vector<Float>(count: rows), Vector<Float>(count: rows), Vector<Float>(count: rows))
+        actor.head.drawMaps(parameters, generator: &generator, into: maps)
+        actor.act(observations, maps: maps, generator: &generator, pass, into: actions, logProbabilities: old)
         let advantages = (0..<rows).map { _ in Float(generator.uniform(-2, 2)) }
         let entropyWeight: Float = 0.3
 
-        var now = [Float](repeating: 0, count: rows)
-        var entropies = now
         func objective() -> Double {
-            model.evaluate(
-                observations, actions: &actions, rows: rows, logProbabilities: &now, entropies: &entropies)
+            actor.evaluate(observations, actions: actions, pass, logProbabilities: now, entropies: entropies)
             return (0..<rows).reduce(0) { sum, row in
                 sum + Double(advantages[row] * now[row] + entropyWeight * entropies[row]) / Double(rows)
             }
@@ -67,31 +73,34 @@ import Testing
         let slopes = advantages.map {
             clippedSurrogate(ratio: 1, advantage: $0, epsilon: 0.2).slope / Float(rows)
         }
-        model.backward(
-            observations, actions: &actions, rows: rows, byLogProbability: slopes,
-            byEntropy: entropyWeight / Float(rows))
+        actor.backward(
+            pass, actions: actions, byLogProbability: Vector(slopes), byEntropy: entropyWeight / Float(rows),
+            gradient: parameters.gradients)
         let h: Float = 2e-3
         // gSDE's deviations give the hidden layer no gradient, by design: there the difference quotient is another.
-        for view in model.actorStore.views where kind != "gSDE" || !view.name.hasPrefix("policy.0") {
-            let gradient = model.actorStore.gradient(view)
+        for view in parameters.views where kind != "gSDE" || !view.name.hasPrefix("policy.0") {
+            let values = parameters.elements(view)
             for element in 0..<view.count {
-                let value = model.actorStore.values + view.offset + element
-                let before = value.pointee
-                value.pointee = before + h
+                let before = values[element]
+                values[element] = before + h
                 let above = objective()
-                value.pointee = before - h
+                values[element] = before - h
                 let below = objective()
-                value.pointee = before
+                values[element] = before
                 let numeric = (above - below) / (2 * Double(h))
-                let difference = abs(numeric - Double(gradient[element]))
+                let difference = abs(numeric - Double(parameters.gradients[view.offset + element]))
                 #expect(difference < 2e-3, "\(view.name) \(element)")
             }
         }
     }
 
     @Test func standardisedAdvantages() {
-        var values: [Float] = [1, 2, 3, 4]
-        standardise(&values, count: 4)
+        // In one stretch or in two, as parts have them.
+        let values = Vector<Float>([1, 2, 3, 4])
+        standardise(1) { _ in values }
+        let halves = [Vector<Float>([1, 2]), Vector<Float>([3, 4])]
+        standardise(2) { halves[$0] }
+        #expect(halves.flatMap(\.elements) == values.elements)
         // Sample deviation √(5/3).
         #expect(abs(values[0] + 1.161_895) < 1e-5 && abs(values[3] - 1.161_895) < 1e-5)
     }
@@ -103,26 +112,30 @@ import Testing
         for (key, value) in [("n_steps", "7"), ("n_epochs", "1"), ("gamma", "0.5"), ("learning_rate", "0")] {
             try h.set(key, value, source: "test")
         }
-        let ppo = try PPO(batch: batch, hyperparameters: h, seed: 0)
+        let ppo = try Inner.ppo(batch, h)
         _ = try ppo.iterate()
+        let (rollout, model) = (ppo.rollouts[0], ppo.method.model)
         // The learning rate is 0: the critic is still the one that made the values.
-        var value: [Float] = [0]
-        ppo.model.values([ScriptedBatch.lastObservation] as [Float], rows: 1, into: &value)
+        let value = Vector<Float>(count: 1)
+        model.values(
+            Rows(Matrix(rows: 1, columns: 1, [ScriptedBatch.lastObservation])),
+            Network.Workspace(for: model.critic, capacity: 1), into: value)
         #expect(abs(value[0]) > 0.01)
         let expected: [Float] = (0..<7).map { $0 % 3 == 2 && truncates ? 1 + 0.5 * value[0] : 1 }
         for row in 0..<7 {
-            #expect(abs(ppo.rollout.rewards[row] - expected[row]) < 1e-6)
-            #expect(ppo.rollout.ended[row] == (row % 3 == 2 ? 1 : 0))
+            #expect(abs(rollout.rewards[row] - expected[row]) < 1e-6)
+            #expect(rollout.ended[row] == (row % 3 == 2 ? 1 : 0))
         }
-        let observations = ppo.rollout.observations.assumingMemoryBound(to: Float.self)
+        let observations = rollout.observations.floats
         // After an end the rollout goes on from the next episode's first observation.
-        #expect(observations[3] == 0 && observations[2] == 2)
+        #expect(observations[3, 0] == 0 && observations[2, 0] == 2)
     }
 
-    private func run(_ settings: [(String, String)], seed: UInt64, threads: Int, count: Int) throws -> PPO {
+    private func run(
+        _ settings: [(String, String)], seed: UInt64, threads: Int, count: Int
+    ) throws -> OnPolicyLearner<PPO.Update> {
         let h = try Algorithm.ppo.hyperparameters(environment: "CartPole-v1", settings: settings)
-        let ppo = try PPO(
-            batch: LocalBatch("CartPole-v1", count: count), hyperparameters: h, seed: seed, threads: threads)
+        let ppo = try Inner.ppo(LocalBatch("CartPole-v1", count: count), h, seed: seed, threads: threads)
         while ppo.steps < ppo.totalSteps { _ = try ppo.iterate() }
         return ppo
     }
@@ -175,7 +188,7 @@ import Testing
         let batch = ScriptedBatch(episode: 3, truncates: true, breaksAt: 5)
         var h = Hyperparameters(PPO.schema)
         try h.set("n_steps", "8", source: "test")
-        let ppo = try PPO(batch: batch, hyperparameters: h, seed: 0)
+        let ppo = try Inner.ppo(batch, h)
         let error = #expect(throws: NotFiniteError.self) { try ppo.iterate() }
         #expect(error?.step == 5)
     }

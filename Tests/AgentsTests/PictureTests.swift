@@ -1,6 +1,7 @@
 import Agents
 import GymCore
 import NeuralNetwork
+import RunFiles
 import Testing
 
 /// Learning from pictures, and what is kept of them.
@@ -55,10 +56,7 @@ import Testing
             ])
         func tensors(threads: Int, seed: UInt64) throws -> [NamedTensor] {
             let batch = try PictureEnvironments.batch("test/Dot-v0", count: 4)
-            let learner: any Learner =
-                algorithm == .ppo
-                ? try PPO(batch: batch, hyperparameters: h, seed: seed, threads: threads)
-                : try DQN(batch: batch, hyperparameters: h, seed: seed, threads: threads)
+            let learner = try algorithm.learner(on: batch, hyperparameters: h, seed: seed, threads: threads)
             while learner.steps < learner.totalSteps { _ = try learner.iterate() }
             #expect(learner.updates > 0)
             return learner.policy.tensors
@@ -79,28 +77,30 @@ import Testing
                 ("n_timesteps", "5000"), ("n_envs", "3"), ("buffer_size", "50"), ("n_steps", "\(steps)"),
                 ("frame_stack", "\(frames)"), ("learning_starts", "100000"), ("net_arch", "[4]"),
             ])
-        let dqn = try DQN(
-            batch: PictureEnvironments.batch("test/Label-v0", count: 3), hyperparameters: h, seed: 1, threads: 1)
-        let replay = dqn.collector.replay
+        let dqn = try Inner.dqn(PictureEnvironments.batch("test/Label-v0", count: 3), h, seed: 1, threads: 1)
+        let replay = dqn.replays[0]
         var (ends, longest) = (0, 0)
         for _ in 0..<3 {
             _ = try dqn.iterate()
             #expect(replay.count == 50)
-            for row in 0..<replay.count {
-                let now = replay.row(row, next: false)
-                let next = replay.row(row, next: true)
+            // The newest steps' targets are still to be seen whole.
+            for position in 0..<replay.available {
+                let row = (dqn.steps + position) % replay.capacity
+                let transition = replay.transition(row)
+                let (now, next) = (transition.observation.map { UInt8($0) }, transition.next.map { UInt8($0) })
                 let newest = Array(now.suffix(4))
                 let (episode, step, length) = (newest[0], Int(newest[1]), Int(newest[2]))
                 let reached = min(step + steps, length + 1)
-                for (stack, last) in [(now, step), (next, reached)] {
+                let terminated = reached == length + 1 && episode % 2 == 0
+                // What follows the end of a task counts nothing, and is not kept.
+                for (stack, last) in terminated ? [(now, step)] : [(now, step), (next, reached)] {
                     for position in 0..<frames {
                         let label = last - (frames - 1 - position)
                         let expected = label >= 1 ? [episode, UInt8(label), UInt8(length), 7] : [0, 0, 0, 0]
                         #expect(Array(stack[position * 4..<position * 4 + 4]) == expected)
                     }
                 }
-                let terminated = reached == length + 1 && episode % 2 == 0
-                #expect((replay.discounts[row] == 0) == terminated)
+                #expect((transition.discount == 0) == terminated)
                 ends += reached == length + 1 ? 1 : 0
                 longest = max(longest, step)
             }
@@ -155,9 +155,14 @@ import Testing
         // What is written to a run's folder reads back.
         try h.set("cnn_arch", Hyperparameters(PPO.schema)["cnn_arch"].text, source: "test")
         #expect(h.convolutions("cnn_arch") == ConvolutionSize.dqn)
-        #expect(throws: HyperparameterError.self) {
-            var h = Hyperparameters(SAC.schema)
-            try h.set("policy", "CnnPolicy", source: "test")
+        // Methods whose critics take an action beside the observation say why they do not look at pictures.
+        var pictures = Hyperparameters(SAC.schema)
+        try pictures.set("policy", "CnnPolicy", source: "test")
+        let error = #expect(throws: HyperparameterError.self) {
+            try SAC.policy(
+                pictures, observationSpace: .box(Box(low: UInt8(0), high: 255, shape: [84, 84, 3])),
+                actionSpace: .box(Box(low: Float(-1), high: Float(1), shape: [2])))
         }
+        #expect(error?.description.contains("one row of numbers") == true)
     }
 }

@@ -64,13 +64,15 @@ import Testing
         #expect(count(Color(31, 119, 180)) > 500 && count(Color(214, 39, 40)) > 500)
     }
 
-    @Test func aBandIsBehindItsLine() {
+    @Test func aBandIsBehindItsLine() throws {
         let both = Series("both", of: [[(0, 0), (10, 10)], [(0, 10), (10, 0)]])
         let picture = chart([both]).picture()
-        // A quarter in from the left the band is half as high as at the edge; a fifth of blue on white.
+        // A fifth of blue on white.
         let tint = Color(210, 227, 240)
-        let column = (0..<picture.height).filter { picture[84 + 772 / 8, $0] == tint }
-        #expect(column.count > 200)
+        let tinted = (0..<picture.width).map { x in (0..<picture.height).count { picture[x, $0] == tint } }
+        let columns = tinted.indices.filter { tinted[$0] > 0 }
+        let (left, right) = (try #require(columns.first), try #require(columns.last))
+        #expect(tinted[left + (right - left) / 8] > 200 && tinted[(left + right) / 2] > 200)
         #expect(chart([both]).svg().contains("fill-opacity"))
         #expect(!chart([rising]).svg().contains("fill-opacity"))
     }
@@ -92,5 +94,44 @@ import Testing
         #expect(lines.contains { $0.hasSuffix("━━ one") })
         #expect(!lines.joined().contains("\u{1B}"))
         #expect(chart([rising]).text(columns: 60, rows: 10, isColored: true).contains("\u{1B}[38;2;31;119;180m"))
+    }
+
+    /// Nothing that is written touches the picture's edge, or runs into what is next to it.
+    @Test(arguments: [1.0, 100_000, 12_345_678]) func textStaysWithinThePicture(most: Double) {
+        let chart = Chart(
+            title: "Pendulum-v1", horizontal: "steps", vertical: "rollout/ep_rew_mean",
+            series: [Series("one", of: [[(0, -1e7), (most, 1e7)]])])
+        let picture = chart.picture(width: 600, height: 400)
+        func isWhite(_ x: Int, _ y: Int) -> Bool { picture[x, y] == Color.white }
+        for y in 0..<400 { #expect((0..<6).allSatisfy { isWhite($0, y) && isWhite(599 - $0, y) }) }
+        for x in 0..<600 { #expect((0..<6).allSatisfy { isWhite(x, $0) && isWhite(x, 399 - $0) }) }
+        // The upright name stands in a strip of its own, in the middle of the height.
+        let inked = (0..<400).filter { y in (8..<23).contains { !isWhite($0, y) } }
+        #expect(abs(Double(inked.first! + inked.last!) / 2 - 192) < 8 && inked.count > 80)
+        #expect(chart.svg().contains("text-anchor=\"middle\" transform=\"rotate(-90 "))
+    }
+
+    /// Letters have all shades between paper and ink, and each its own shape.
+    @Test func lettersAreSmooth() {
+        func picture(_ title: String) -> Picture {
+            Chart(title: title, horizontal: "", vertical: "", series: []).picture(width: 300, height: 300)
+        }
+        let text = picture("Seed")
+        let shades = Set((0..<40).flatMap { y in (0..<300).map { text[$0, y].red } })
+        #expect(shades.count > 20 && shades.contains(40))
+        let letters = (33..<127).map { String(UnicodeScalar($0)) }
+        let pictures = Set(letters.map { picture($0).bytes })
+        #expect(pictures.count == letters.count)
+    }
+
+    /// In the terminal a band is a thin pattern around the line; a single run has none.
+    @Test func terminalsShowBands() {
+        func dots(_ series: Series) -> Int {
+            chart([series]).text(columns: 60, rows: 10, isColored: false).unicodeScalars
+                .filter { (0x2800...0x28FF).contains($0.value) }.reduce(0) { $0 + ($1.value - 0x2800).nonzeroBitCount }
+        }
+        let low: [(x: Double, y: Double)] = [(0, 0), (10, 0)], high: [(x: Double, y: Double)] = [(0, 10), (10, 10)]
+        let alone = dots(Series("a", of: [low]))
+        #expect(dots(Series("a", of: [low, high])) > 4 * alone)
     }
 }

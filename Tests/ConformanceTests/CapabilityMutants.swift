@@ -91,11 +91,16 @@ func addCapabilityMutants(to list: inout MutantList) {
             }
         }
     }
-    list.part("contains", "contains-everything", "finds everything in every space", caughtBy: "space.contains") {
-        part in
+    list.part(
+        "contains", "contains-everything", "finds everything in every space", caughtBy: "space.contains",
+        "space.contains-keeps-bounds"
+    ) { part in
         part.set("contained", .bytes(part.bytes("contained").map { _ in 1 }))
     }
-    list.proxy("descriptor-forgotten", "does not pass the shared memory", caughtBy: "shared.layout") {
+    list.proxy(
+        "descriptor-forgotten", "does not pass the shared memory", caughtBy: "shared.layout",
+        "shared.makes-under-way"
+    ) {
         let mutation = Mutation()
         mutation.passesDescriptors = false
         return mutation

@@ -57,7 +57,7 @@ struct CommandTests {
         #expect(done.status == 1)
         #expect(
             done.output.hasPrefix(
-                "FAIL  Core make.unknown-environment (M5): the message for 'CartPole-v1x': expected the nearest id, "
+                "FAIL  Core make.unknown-environment (M5): the message for 'CartPole-v': expected the nearest id, "
                     + "CartPole-v1, got "), "\(done.output)")
         #expect(done.output.contains("\n          came Response { "))
         let counts = try JUnitCounts(contentsOf: xml)
@@ -84,6 +84,21 @@ struct CommandTests {
         let done = try CommandTests.run(["--server", "unix:\(server.path)", "--environment", "CartPole-v9"])
         #expect(done.status == 2)
         #expect(done.errors.contains("--environment") && done.errors.contains("CartPole-v1"), "\(done.errors)")
+    }
+
+    @Test("an environment that is slow for a purpose is not for all checks: exit code 2, and why")
+    func slowEnvironment() throws {
+        let server = try RunningServer(registry: CommandTests.registry)
+        let done = try CommandTests.run(["--server", "unix:\(server.path)", "--environment", "conformance/Slow-v0"])
+        #expect(done.status == 2)
+        #expect(done.errors.contains("conformance/Slow-v0 takes as long as its actions say"), "\(done.errors)")
+    }
+
+    @Test("a version that the suite does not speak: exit code 2, and which it does", arguments: ["1.2", "2.0", "x"])
+    func unknownVersion(version: String) throws {
+        let done = try CommandTests.run(["--server", "unix:/nowhere", "--protocol", version])
+        #expect(done.status == 2)
+        #expect(done.errors.contains("--protocol is '\(version)'; it has to be 1.0 to 1.1"), "\(done.errors)")
     }
 
     @Test("--list names every check with its level and clauses")

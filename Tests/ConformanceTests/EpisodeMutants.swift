@@ -92,7 +92,7 @@ func addResetMutants(to list: inout MutantList) {
     }
     list.response(
         "rows-outside-the-mask-zeroed", "sends zeros for rows outside of the mask", caughtBy: "reset.mask",
-        "state.observations-stay"
+        "state.observations-stay", "async.last-sent"
     ) {
         response, link in
         guard let mask = link.request(of: response)?.message("reset")?.bytes("mask"), mask.contains(0) else { return }
@@ -298,7 +298,10 @@ func addStepMutants(to list: inout MutantList) {
         request.change("step") { $0.set("want_info", true) }
         return .forward
     }
-    list.part("step", "info-mask-of-ones", "claims info that a row does not have", caughtBy: "step.info") {
+    list.part(
+        "step", "info-mask-of-ones", "claims info that a row does not have", caughtBy: "step.info",
+        "fault.no-info"
+    ) {
         $0.change("info") { info in info.set("mask", .bytes(info.bytes("mask").map { _ in 1 })) }
     }
     list.request("needs-reset-forgotten", "resets fresh environments by itself", caughtBy: "step.needs-reset") {

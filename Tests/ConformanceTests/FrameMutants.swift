@@ -82,6 +82,13 @@ func addFrameMutants(to list: inout MutantList) {
         link.hasDescriptor
             ? answer(to: request, "error", [("code", 21), ("message", "a descriptor")]) : .forward
     }
+    list.proxy(
+        "descriptors-kept", "keeps descriptors that come with requests", caughtBy: "robustness.descriptors-passed"
+    ) {
+        let mutation = Mutation()
+        mutation.keepsDescriptors = true
+        return mutation
+    }
     list.request("first-of-two-messages", "takes the first of two messages", caughtBy: "robustness.two-messages-in-one")
     { request, _ in
         if request.has("ping") { request.remove("status") }
@@ -120,14 +127,14 @@ func addFrameMutants(to list: inout MutantList) {
     }
     list.proxy(
         "waits-for-who-does-not-read", "makes others wait for a client that does not read",
-        caughtBy: "neighbour.never-reads"
+        caughtBy: ["neighbour.never-reads"], silence: 2
     ) {
         let mutation = Mutation()
         mutation.request = { request, link in
             let handle = UInt32(request.number("handle"))
             if request.has("step"), link.counts[handle] ?? 0 > 1000 { isBusy.withLock { $0 = true } }
-            if request.message("make")?.integer("num_envs") == 1, isBusy.withLock({ $0 }) { usleep(1_100_000) }
-            return .forward
+            let waits = request.message("make")?.integer("num_envs") == 1 && isBusy.withLock { $0 }
+            return waits ? .drop : .forward
         }
         return mutation
     }

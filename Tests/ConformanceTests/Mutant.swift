@@ -19,6 +19,8 @@ struct Mutant: Sendable {
     let checks: [String]
     /// How it is made.
     let kind: Kind
+    /// Whether it is of the server that reaps connections which are idle for a second, and that clients may end.
+    var isOfShortLife = false
     /// Seconds to wait for an answer of a server that leaves something out which can only be waited for in vain; `nil`:
     /// it answers, and the failure has to be about what came.
     var silence: Double?
@@ -78,12 +80,16 @@ struct MutantList {
         }
     }
 
-    /// A server with a mutation that remembers; `silence` as in ``Mutant/silence``.
+    /// A server with a mutation that remembers; `silence` and `isOfShortLife` as in ``Mutant``.
     mutating func proxy(
         _ name: String, _ summary: String, caughtBy checks: [String], silence: Double? = nil,
+        isOfShortLife: Bool = false,
         _ make: @escaping @Sendable () -> Mutation
     ) {
-        add(Mutant(name: name, summary: summary, checks: checks, kind: .proxy(make), silence: silence))
+        add(
+            Mutant(
+                name: name, summary: summary, checks: checks, kind: .proxy(make), isOfShortLife: isOfShortLife,
+                silence: silence))
     }
 
     /// A server with a mutation that remembers.
@@ -131,6 +137,12 @@ extension Mutant {
         addHandleMutants(to: &list)
         addOrderMutants(to: &list)
         addSharedMemoryMutants(to: &list)
+        addVersionMutants(to: &list)
+        addTextMutants(to: &list)
+        addSizeMutants(to: &list)
+        addSpaceMutants(to: &list)
+        addStateMutants(to: &list)
+        addEndingMutants(to: &list)
         return list.mutants
     }()
 }

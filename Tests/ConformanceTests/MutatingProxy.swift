@@ -40,6 +40,12 @@ final class Mutation {
     var socketMode: mode_t = 0o600
     /// Whether the client hears of the server's closing.
     var passesEnd = true
+    /// Whether descriptors that the client passes stay open.
+    var keepsDescriptors = false
+    /// Whether the client hears of notices.
+    var passesNotices = true
+    /// Whether the server hears a ping for each piece of a frame that comes.
+    var pingsForPieces = false
 }
 
 /// What a mutation can know of its connection.
@@ -92,7 +98,7 @@ final class MutatingProxy: @unchecked Sendable {
     private var isEnding = false
     private var served = 0
     /// Those whose client is not to hear that the server has closed.
-    private var kept: [Conformance.RawConnection] = []
+    private var kept: [Relay] = []
 
     /// Listens at `path`, for a server at `upstream`; each connection gets a mutation of its own.
     init(path: String, upstream: String, mutation: @escaping @Sendable () -> Mutation) throws {
@@ -117,7 +123,7 @@ final class MutatingProxy: @unchecked Sendable {
         lock.withLock {
             isEnding = true
             for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
-            for connection in kept { connection.close() }
+            for relay in kept { relay.close() }
             kept = []
         }
         unlink(path)
@@ -163,12 +169,11 @@ final class MutatingProxy: @unchecked Sendable {
             relay.endBridges()
             lock.withLock {
                 guard relay.passesEnd || isEnding else {
-                    kept += [client, server]
+                    kept.append(relay)
                     return
                 }
-                sockets.subtract([client.descriptor, server.descriptor])
-                client.close()
-                server.close()
+                sockets.subtract(relay.descriptors)
+                relay.close()
             }
         }
     }
@@ -202,7 +207,7 @@ private final class Relay: @unchecked Sendable {
         while true {
             var passed: Int32 = -1
             let count = gym_receive(client.descriptor, &chunk, chunk.count, 0, &passed)
-            if passed >= 0 { close(passed) }
+            if passed >= 0, !mutation.keepsDescriptors { Foundation.close(passed) }
             guard count > 0 else { break }
             lock.withLock {
                 link.placeInRead = 0
@@ -228,6 +233,8 @@ private final class Relay: @unchecked Sendable {
             if isRaw {
                 try? server.send(buffer)
                 buffer = []
+            } else if !buffer.isEmpty, mutation.pingsForPieces {
+                try? server.send(Message("Request", [("id", secret), ("ping", [:])]))
             }
         }
         if let farewell = mutation.farewell { lock.withLock { try? client.send(farewell, kind: 2) } }
@@ -264,7 +271,7 @@ private final class Relay: @unchecked Sendable {
             var passed = server.takeDescriptor()
             defer { if passed >= 0 { Foundation.close(passed) } }
             guard frame.kind == 2, var message = try? Message("Response", decoding: frame.body) else {
-                lock.withLock { try? client.send(frame.bytes) }
+                lock.withLock { if frame.kind == 2 || mutation.passesNotices { try? client.send(frame.bytes) } }
                 continue
             }
             lock.withLock {
@@ -297,6 +304,15 @@ private final class Relay: @unchecked Sendable {
 
     /// Whether the client hears of the server's closing.
     var passesEnd: Bool { mutation.passesEnd }
+
+    /// The sockets of both sides.
+    var descriptors: [Int32] { [client.descriptor, server.descriptor] }
+
+    /// Closes both sides; nobody uses them any more.
+    func close() {
+        client.close()
+        server.close()
+    }
 
     func endBridges() { for bridge in bridges { bridge.end() } }
 }

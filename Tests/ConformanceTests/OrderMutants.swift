@@ -12,8 +12,13 @@ func addOrderMutants(to list: inout MutantList) {
     }
     swap(
         &list, "ping-overtakes-make", "answers a ping before the make that was sent before it",
-        "order.ping-after-make-and-close"
+        "order.ping-after-make-and-close", "order.ping-after-slow-make", "order.unknown-handle-after-slow-make",
+        "order.unread-after-slow-make"
     ) { $0.has("make") }
+    swap(
+        &list, "ping-overtakes-close", "answers a ping before the close that was sent before it",
+        "order.ping-after-slow-close"
+    ) { $0.has("close") }
     swap(
         &list, "close-overtakes-step", "answers a close before the step that was sent before it",
         "order.close-after-steps"
@@ -131,7 +136,7 @@ func addOrderMutants(to list: inout MutantList) {
     }
     list.part(
         "reset", "reset-faults-hidden", "does not tell which rows failed to reset", caughtBy: "fault.reset",
-        "fault.reset-disabled"
+        "fault.reset-disabled", "fault.reset-outside-observation-space"
     ) { $0.remove("faults") }
     list.part(
         "step", "fault-counts-its-step", "counts the step that failed", caughtBy: "fault.at-step-k", "fault.step",
@@ -162,10 +167,10 @@ private let steps = Mutex((begun: 0, done: 0, pings: 0))
 
 /// A server that sends some of its answers after the one that should follow.
 private func swap(
-    _ list: inout MutantList, _ name: String, _ summary: String, _ check: String,
-    _ isLate: @escaping @Sendable (Message) -> Bool
+    _ list: inout MutantList, _ name: String, _ summary: String, _ checks: String...,
+    isLate: @escaping @Sendable (Message) -> Bool
 ) {
-    list.proxy(name, summary, caughtBy: check) {
+    list.proxy(name, summary, caughtBy: checks) {
         let mutation = Mutation()
         var held: Message?
         mutation.response = { response, _ in

@@ -19,7 +19,7 @@ func addConnectionMutants(to list: inout MutantList) {
     }
     list.proxy(
         "answers-after-a-fatal-error", "answers what comes after a fatal error",
-        caughtBy: "connection.nothing-after-fatal"
+        caughtBy: "connection.nothing-after-fatal", "connection.nothing-after-fatal-of-a-handle"
     ) {
         let mutation = Mutation()
         mutation.response = { response, _ in
@@ -38,13 +38,19 @@ func addConnectionMutants(to list: inout MutantList) {
     list.part("error", "fatal-flag-lost", "does not mark fatal errors", caughtBy: "framing.kind-unknown") {
         $0.remove("fatal")
     }
-    list.part("error", "every-error-fatal", "marks every error as fatal", caughtBy: "make.unknown-environment") {
+    list.part(
+        "error", "every-error-fatal", "marks every error as fatal", caughtBy: "make.unknown-environment",
+        "connection.errors"
+    ) {
         $0.set("fatal", true)
     }
     list.part("error", "errors-without-message", "explains no error", caughtBy: "make.unknown-handle") {
         $0.remove("message")
     }
-    list.part("error", "errors-without-details", "errors name no field and no row", caughtBy: "step.needs-reset") {
+    list.part(
+        "error", "errors-without-details", "errors name no field and no row", caughtBy: "step.needs-reset",
+        "state.of-another-environment-is-named", "state.of-other-options"
+    ) {
         $0.remove("details")
     }
     list.part("error", "first-row-only", "names only the first row at fault", caughtBy: "step.invalid-rows-are-named") {
@@ -89,7 +95,9 @@ func addConnectionMutants(to list: inout MutantList) {
         mutation.request = { request, link in
             if link.requests.count == 1, request.has("ping") || request.has("list") || request.has("status") {
                 let asked = request
-                request = Message("Request", [("id", 4_000_000), ("hello", ["major": 1])])
+                request = Message(
+                    "Request",
+                    [("id", 4_000_000), ("hello", .fields([("major", 1), ("token", .text(MutationTests.token))]))])
                 return .forwardThen(asked)
             }
             return .forward

@@ -32,6 +32,35 @@ import Testing
         #expect(shown.status == 0 && shown.output.contains("━━ ppo (2 seeds)") && !shown.output.contains("\u{1B}"))
     }
 
+    /// A copy of a run is no second seed, and neither is what it was before it went on.
+    @Test func copiesAreNoSeeds() throws {
+        try FileManager.default.copyItem(atPath: agent.path("a-0"), toPath: agent.path("copy"))
+        #expect(try Agent.program.run(["resume", agent.path("copy"), "--steps", "1024", "--quiet"]).status == 0)
+        let shown = try Agent.program.run(["plot"] + ["a-0", "a-1", "copy"].map { agent.path($0) })
+        #expect(shown.status == 0 && shown.output.contains("━━ ppo (2 seeds)"), "\(shown.output)")
+        #expect(shown.errors.contains("\(agent.path("copy")) has the recipe and the seed of a run before it"))
+        #expect(shown.errors.contains("\(agent.path("a-0")) counts for both"))
+    }
+
+    /// Runs are told apart by what differs between them, by their folders only when that is much.
+    @Test func runsAreNamedByWhatDiffers() throws {
+        for (run, settings) in [
+            ("b", "--set gamma=0.5"), ("c", "--set gamma=0.5 --set n_epochs=2"),
+            ("d", "--set gamma=0.4 --set n_epochs=1 --set clip_range=0.1 --set ent_coef=0.1"),
+        ] {
+            _ = try agent.train("ppo CartPole-v1 --steps 1024 --quiet " + settings, run: run)
+        }
+        func labels(_ runs: String...) throws -> [String] {
+            try Agent.program.run(["plot"] + runs.map { agent.path($0) }).output.split(separator: "\n")
+                .compactMap { line in line.range(of: "━━ ").map { String(line[$0.upperBound...]) } }
+        }
+        #expect(try labels("a-0", "a-1", "b") == ["ppo gamma=0.98 (2 seeds)", "ppo gamma=0.5"])
+        #expect(
+            try labels("a-0", "b", "c")
+                == ["ppo n_epochs=20 gamma=0.98", "ppo n_epochs=20 gamma=0.5", "ppo n_epochs=2 gamma=0.5"])
+        #expect(try labels("a-0", "d") == ["a-0", "d"])
+    }
+
     @Test func wrongCurvesAreNamed() throws {
         let run = agent.path("a-0")
         for (words, message) in [

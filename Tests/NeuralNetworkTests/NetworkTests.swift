@@ -74,7 +74,7 @@ import Testing
         }
     }
 
-    @Test func backwardAccumulatesAndSkips() {
+    @Test func backwardSkipsWhatIsNotWanted() {
         var layout = ParameterLayout()
         let network = MultiLayerPerceptron("net", sizes: [2, 17, 1], activation: .tanh, layout: &layout)
         let store = ParameterStore(layout)
@@ -82,16 +82,9 @@ import Testing
         network.initialise(store, hidden: .uniform, output: .uniform, generator: &generator)
         let x: [Float] = [1, 2, -1, 0.5]
         let workspace = MultiLayerPerceptron.Workspace(for: network, capacity: 2)
-        func pass(accumulate: Bool) {
-            network.forward(store.values, x, rows: 2, workspace)
-            workspace.outputGradient.update(repeating: 1, count: 2)
-            network.backward(
-                store.values, x, rows: 2, workspace, gradient: store.gradient, accumulate: accumulate)
-        }
-        pass(accumulate: false)
-        let once = (0..<store.count).map { store.gradient[$0] }
-        pass(accumulate: true)
-        for index in 0..<store.count { #expect(abs(store.gradient[index] - 2 * once[index]) < 1e-5) }
+        network.forward(store.values, x, rows: 2, workspace)
+        workspace.outputGradient.update(repeating: 1, count: 2)
+        network.backward(store.values, x, rows: 2, workspace, gradient: store.gradient)
         // Only the input's gradient is wanted: the parameters' stays as it is.
         let before = (0..<store.count).map { store.gradient[$0] }
         workspace.outputGradient.update(repeating: 1, count: 2)
@@ -172,20 +165,27 @@ import Testing
         let distribution = Categorical(choices: [3, 2])
         // Probabilities 0.5, 0.25, 0.25 and 0.9, 0.1.
         let logits: [Float] = [0, -0.693_147_2, -0.693_147_2, 2.197_224_6, 0]
-        var action: [Int32] = [0, 0]
-        var counts = [[0, 0, 0], [0, 0]]
-        for i in 0..<1000 {
-            let uniform = (Double(i) + 0.5) / 1000
-            distribution.sample(logits, uniforms: [uniform, uniform], into: &action)
-            counts[0][Int(action[0])] += 1
-            counts[1][Int(action[1])] += 1
+        let rows = 20_000
+        let all = Matrix(rows: rows, columns: 5, (0..<rows).flatMap { _ in logits })
+        let (actions, logProbabilities) = (Matrix(rows: rows, columns: 2), Vector<Float>(count: rows))
+        var generator = NumPyGenerator(seed: 3)
+        distribution.sample(all, generator: &generator, into: actions, logProbabilities: logProbabilities)
+        func share(_ dimension: Int, _ choice: Float) -> Double {
+            Double((0..<rows).count { actions[$0, dimension] == choice }) / Double(rows)
         }
-        #expect(counts == [[500, 250, 250], [900, 100]])
-        distribution.mode(logits, into: &action)
-        #expect(action == [0, 0])
-        let total = [0, 1, 2].reduce(Float(0)) { sum, first in
+        // Deviations of a share: at most 0.0036.
+        for (choice, p) in [(Float(0), 0.5), (1, 0.25), (2, 0.25)] { #expect(abs(share(0, choice) - p) < 0.015) }
+        #expect(abs(share(1, 0) - 0.9) < 0.015)
+        for row in 0..<50 {
+            let p = (actions[row, 0] == 0 ? 0.5 : 0.25) * (actions[row, 1] == 0 ? 0.9 : 0.1)
+            #expect(abs(Double(logProbabilities[row]) - log(p)) < 1e-5)
+        }
+        let mode = Matrix(rows: 1, columns: 2)
+        distribution.mode(all.prefix(1), into: mode)
+        #expect(mode.elements == [0, 0])
+        let total = [Float(0), 1, 2].reduce(Float(0)) { sum, first in
             sum
-                + [0, 1].reduce(Float(0)) {
+                + [Float(0), 1].reduce(Float(0)) {
                     $0 + exp(distribution.logProbability(logits, action: [first, $1]))
                 }
         }
@@ -200,7 +200,7 @@ import Testing
         target.polyak(towards: source, rate: 0.25)
         target.polyak(towards: source, rate: 0.25)
         #expect((0..<19).allSatisfy { target.values[$0] == 0.4375 })
-        target.copy(from: source)
+        target.parameters.copy(source.parameters)
         #expect((0..<19).allSatisfy { target.values[$0] == 1 })
     }
 }

@@ -88,7 +88,7 @@ private func agree(
         let inputGradient = UnsafeMutableBufferPointer(
             start: allocateFloats(reference.input.count), count: reference.input.count)
         defer { inputGradient.baseAddress?.deallocate() }
-        var adam = Adam(count: store.count, epsilon: 1e-5)
+        let adam = Adam(count: store.count, epsilon: 1e-5)
         for step in 0..<3 {
             network.forward(store.values, reference.input, rows: reference.rows, workspace)
             let output = UnsafeBufferPointer(start: workspace.output, count: reference.output.count)
@@ -97,7 +97,7 @@ private func agree(
             network.backward(
                 store.values, reference.input, rows: reference.rows, workspace, gradient: store.gradient,
                 inputGradient: inputGradient.baseAddress)
-            let norm = store.squaredGradientNorm().squareRoot()
+            let norm = store.gradients.sumOfSquares().squareRoot()
             if step == 0 {
                 agree(inputGradient, reference.inputGradient)
                 for (layer, arrays) in zip(network.layers, reference.gradient) {
@@ -128,7 +128,7 @@ private func agree(
         var gradient = [Float](repeating: 0, count: reference.choices)
         for row in reference.actions.indices {
             let logits = Array(reference.logits[row * reference.choices..<(row + 1) * reference.choices])
-            let action = [reference.actions[row]]
+            let action = [Float(reference.actions[row])]
             agree([distribution.logProbability(logits, action: action)], [reference.logProbability[row]])
             agree([distribution.entropy(logits)], [reference.entropy[row]])
             distribution.gradient(

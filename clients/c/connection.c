@@ -11,9 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "connection.h"
 
 enum { header_size = 8, kind_request = 1, kind_response = 2, kind_notice = 3, deepest_nesting = 64 };
+
+// What is taken from a server, which is told so: a gibibyte. Frames that come are believed only as far as they come, but
+// somebody has to say where it ends.
+static const size_t most_bytes = (size_t)1 << 30;
+// Messages within one: protobuf-c makes some fifty bytes of each, which takes two to say.
+enum { most_messages = 1 << 22 };
 
 static const double hello_seconds = 10;
 
@@ -174,8 +180,8 @@ static gym_status fill(gym_client *client, size_t count, double deadline, gym_er
 
 // protobuf-c recurses without a limit; a server that is not what it seems must not overflow the stack (X6).
 static bool nests_safely(
-    const uint8_t *bytes, size_t count, const ProtobufCMessageDescriptor *descriptor, int depth) {
-    if (depth > deepest_nesting) return false;
+    const uint8_t *bytes, size_t count, const ProtobufCMessageDescriptor *descriptor, int depth, size_t *messages) {
+    if (depth > deepest_nesting || ++*messages > most_messages) return false;
     for (size_t at = 0; at < count;) {
         uint64_t number[2] = {0, 0};
         int numbers = 1;
@@ -200,7 +206,7 @@ static bool nests_safely(
             const ProtobufCFieldDescriptor *field =
                 protobuf_c_message_descriptor_get_field(descriptor, (unsigned)(number[0] >> 3));
             if (field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
-                !nests_safely(bytes + at, skipped, field->descriptor, depth + 1))
+                !nests_safely(bytes + at, skipped, field->descriptor, depth + 1, messages))
                 return false;
             break;
         }
@@ -213,7 +219,8 @@ static bool nests_safely(
 }
 
 static gym_status take_notice(gym_client *client, const uint8_t *body, size_t length, gym_error *error) {
-    if (!nests_safely(body, length, &gym__v1__notice__descriptor, 0)) return GYM_OK;
+    size_t messages = 0;
+    if (!nests_safely(body, length, &gym__v1__notice__descriptor, 0, &messages)) return GYM_OK;
     Gym__V1__Notice *notice = gym__v1__notice__unpack(NULL, length, body);
     gym_status status = GYM_OK;
     // Notices of other kinds are ignored (V5).
@@ -241,6 +248,9 @@ gym_status gym_read_response(gym_client *client, Gym__V1__Response **response, g
         uint8_t kind = header[4];
         if ((kind != kind_response && kind != kind_notice) || header[5] || header[6] || header[7])
             return gym_lose(client, error, GYM_PROTOCOL, "what the server sent is not a frame of gym.v1");
+        if (length > most_bytes)
+            return gym_lose(
+                client, error, GYM_PROTOCOL, "the server sends a frame of %zu bytes; at most %zu are taken", length, most_bytes);
         status = fill(client, header_size + length, deadline, error);
         if (status != GYM_OK) return status;
         const uint8_t *body = client->received + client->received_start + header_size;
@@ -251,7 +261,8 @@ gym_status gym_read_response(gym_client *client, Gym__V1__Response **response, g
             if (status != GYM_OK) return status;
             continue;
         }
-        if (nests_safely(body, length, &gym__v1__response__descriptor, 0))
+        size_t messages = 0;
+        if (nests_safely(body, length, &gym__v1__response__descriptor, 0, &messages))
             *response = gym__v1__response__unpack(NULL, length, body);
         if (!*response) return gym_lose(client, error, GYM_PROTOCOL, "the server's frame is not a gym.v1.Response");
         return GYM_OK;
@@ -261,7 +272,7 @@ gym_status gym_read_response(gym_client *client, Gym__V1__Response **response, g
 gym_status gym_read_for_batches(gym_client *client, gym_error *error) {
     Gym__V1__Response *response;
     gym_status status = gym_read_response(client, &response, error);
-    if (status != GYM_OK || gym_deliver(client, response)) return status;
+    if (status != GYM_OK || (client->deliver && client->deliver(client, response))) return status;
     if (response->message_case == GYM__V1__RESPONSE__MESSAGE_ERROR && response->error->fatal) {
         status = gym_refused(client, response->error, NULL);
         gym_check(client, error);
@@ -285,7 +296,7 @@ gym_status gym_await(gym_client *client, uint64_t id, Gym__V1__Response **respon
             *response = NULL;
             return status;
         }
-        if (!gym_deliver(client, *response)) {
+        if (!client->deliver || !client->deliver(client, *response)) {
             gym_response_free(*response);
             *response = NULL;
             return gym_lose(client, error, GYM_PROTOCOL, "the server answered what was not asked");
@@ -299,47 +310,11 @@ bool gym_has_gone(const gym_client *client) {
     return poll(&request, 1, 0) > 0 && request.revents & (POLLRDHUP | POLLHUP | POLLERR);
 }
 
-// ---------------------------------------------------------------------------------------------- requests
+// ---------------------------------------------------------------------------------------------- connecting
 
 void gym_response_free(Gym__V1__Response *response) {
     if (response) gym__v1__response__free_unpacked(response, NULL);
 }
-
-Gym__V1__Response *gym_request(
-    gym_client *client, const gym_batch *batch, Gym__V1__Request *request, gym_error *error) {
-    if (request->message_case == GYM__V1__REQUEST__MESSAGE_STEP || request->message_case == GYM__V1__REQUEST__MESSAGE_MAKE ||
-        request->message_case == GYM__V1__REQUEST__MESSAGE_HELLO || (batch && batch->awaits_step)) {
-        gym_fail(error, GYM_ARGUMENT, "this request is made by a function of its own, or a step is under way");
-        return NULL;
-    }
-    if (batch) request->handle = batch->handle;
-    uint64_t id;
-    Gym__V1__Response *response;
-    if (gym_send_request(client, request, &id, error) != GYM_OK) return NULL;
-    if (gym_await(client, id, &response, error) != GYM_OK) return NULL;
-    // The cases of requests and responses have the same numbers.
-    if ((int)response->message_case == (int)request->message_case) return response;
-    gym_response_free(response);
-    gym_lose(client, error, GYM_PROTOCOL, "the server's answer is of another kind");
-    return NULL;
-}
-
-gym_status gym_ping(gym_client *client, gym_error *error) {
-    Gym__V1__PingRequest ping = GYM__V1__PING_REQUEST__INIT;
-    Gym__V1__Request request = GYM__V1__REQUEST__INIT;
-    request.message_case = GYM__V1__REQUEST__MESSAGE_PING;
-    request.ping = &ping;
-    gym_error failure = {.status = GYM_OK};
-    Gym__V1__Response *response = gym_request(client, NULL, &request, &failure);
-    if (!response) {
-        if (error) *error = failure;
-        return failure.status;
-    }
-    gym_response_free(response);
-    return GYM_OK;
-}
-
-// ---------------------------------------------------------------------------------------------- connecting
 
 static gym_status open_socket(gym_client *client, const char *address, gym_error *error) {
     const char *path = strncmp(address, "unix:", 5) == 0 ? address + 5 : address;
@@ -361,6 +336,8 @@ static gym_status open_socket(gym_client *client, const char *address, gym_error
 static gym_status greet(gym_client *client, const gym_connect_options *options, gym_error *error) {
     Gym__V1__HelloRequest hello = GYM__V1__HELLO_REQUEST__INIT;
     hello.major = 1;
+    hello.minor = 1;
+    hello.max_frame_bytes = most_bytes;
     hello.client_name = (char *)(options->name ? options->name : "libgymclient");
     hello.token = (char *)(options->token ? options->token : "");
     Gym__V1__Request request = GYM__V1__REQUEST__INIT;
@@ -389,11 +366,20 @@ gym_client *gym_connect(const char *address, const gym_connect_options *options,
     client->next_id = 1;
     client->timeout_seconds = options->timeout_seconds > 0 ? options->timeout_seconds : hello_seconds;
     if (open_socket(client, address, error) != GYM_OK || greet(client, options, error) != GYM_OK) {
-        gym_disconnect(client);
+        gym_free_client(client);
         return NULL;
     }
     client->timeout_seconds = options->timeout_seconds;
     return client;
+}
+
+void gym_free_client(gym_client *client) {
+    if (client->socket >= 0) close(client->socket);
+    if (client->descriptor >= 0) close(client->descriptor);
+    gym_response_free(client->hello);
+    free(client->received);
+    free(client->sending);
+    free(client);
 }
 
 const Gym__V1__HelloResponse *gym_server(const gym_client *client) { return client->hello->hello; }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "batch.h"
 
 // The control block (S4).
 enum {
@@ -32,36 +33,79 @@ static _Atomic uint32_t *word(const gym_batch *batch, size_t offset) {
     return (_Atomic uint32_t *)(void *)(batch->memory + batch->control_offset + offset);
 }
 
-// The place of a region, when it is where S3 allows it to be and as large as the tensor; NULL otherwise.
-static void *place(const gym_batch *batch, const Gym__V1__Region *region, Gym__V1__DType dtype, size_t size) {
-    if (!region || region->dtype != dtype || region->offset % 64 != 0 || region->offset > batch->memory_size ||
-        size > batch->memory_size - region->offset)
-        return NULL;
-    return batch->memory + region->offset;
+// Regions that were placed, to see whether two of them share a byte.
+struct places {
+    const gym_batch *batch;
+    struct span {
+        uint64_t start, end;
+    } *spans;
+    size_t count, capacity;
+};
+
+static bool take_span(struct places *places, uint64_t start, uint64_t size) {
+    if (places->count == places->capacity) {
+        size_t capacity = places->capacity > 0 ? 2 * places->capacity : 32;
+        struct span *spans = realloc(places->spans, capacity * sizeof *spans);
+        if (!spans) return false;
+        places->spans = spans;
+        places->capacity = capacity;
+    }
+    places->spans[places->count++] = (struct span){start, start + size};
+    return true;
 }
 
-static bool place_leaves(const gym_batch *batch, size_t n_regions, Gym__V1__Region **regions, size_t count, gym_tensor *leaves) {
+static int compare_spans(const void *one, const void *other) {
+    uint64_t a = ((const struct span *)one)->start, b = ((const struct span *)other)->start;
+    return (a > b) - (a < b);
+}
+
+static bool are_apart(struct places *places) {
+    qsort(places->spans, places->count, sizeof *places->spans, compare_spans);
+    for (size_t i = 1; i < places->count; i++)
+        if (places->spans[i].start < places->spans[i - 1].end) return false;
+    return true;
+}
+
+// The place of a region, when it is where S3 allows it to be, and of the tensor's dtype and shape; NULL otherwise.
+static void *place(
+    struct places *places, const Gym__V1__Region *region, Gym__V1__DType dtype, size_t n_shape, const uint32_t *shape,
+    size_t size) {
+    const gym_batch *batch = places->batch;
+    if (!region || region->dtype != dtype || region->n_shape != n_shape || region->offset % 64 != 0 ||
+        region->offset > batch->memory_size || size > batch->memory_size - region->offset)
+        return NULL;
+    for (size_t axis = 0; axis < n_shape; axis++)
+        if (region->shape[axis] != shape[axis]) return NULL;
+    return take_span(places, region->offset, size) ? batch->memory + region->offset : NULL;
+}
+
+static void *place_column(struct places *places, const Gym__V1__Region *region, Gym__V1__DType dtype) {
+    uint32_t rows = (uint32_t)places->batch->count;
+    return place(places, region, dtype, 1, &rows, places->batch->count * gym_element_size(dtype));
+}
+
+static bool place_leaves(
+    struct places *places, size_t n_regions, Gym__V1__Region **regions, size_t count, gym_tensor *leaves) {
     if (n_regions != count) return false;
     for (size_t i = 0; i < count; i++) {
-        leaves[i].data = place(batch, regions[i], leaves[i].dtype, leaves[i].size);
+        leaves[i].data =
+            place(places, regions[i], leaves[i].dtype, leaves[i].n_shape, leaves[i].shape, leaves[i].size);
         if (!leaves[i].data) return false;
     }
     return true;
 }
 
-static bool place_set(gym_batch *batch, const Gym__V1__ResultRegions *regions, struct gym_result_set *set) {
-    size_t n = batch->count;
-    set->rewards = place(batch, regions->rewards, GYM__V1__DTYPE__FLOAT64, n * 8);
-    set->terminated = place(batch, regions->terminated, GYM__V1__DTYPE__BOOL, n);
-    set->truncated = place(batch, regions->truncated, GYM__V1__DTYPE__BOOL, n);
-    set->episode_returns = place(batch, regions->episode_returns, GYM__V1__DTYPE__FLOAT64, n * 8);
-    set->episode_lengths = place(batch, regions->episode_lengths, GYM__V1__DTYPE__INT64, n * 8);
+static bool place_set(struct places *places, const Gym__V1__ResultRegions *regions, struct gym_result_set *set) {
+    size_t count = places->batch->n_observation;
+    set->rewards = place_column(places, regions->rewards, GYM__V1__DTYPE__FLOAT64);
+    set->terminated = place_column(places, regions->terminated, GYM__V1__DTYPE__BOOL);
+    set->truncated = place_column(places, regions->truncated, GYM__V1__DTYPE__BOOL);
+    set->episode_returns = place_column(places, regions->episode_returns, GYM__V1__DTYPE__FLOAT64);
+    set->episode_lengths = place_column(places, regions->episode_lengths, GYM__V1__DTYPE__INT64);
     return set->rewards && set->terminated && set->truncated && set->episode_returns && set->episode_lengths &&
-           place_leaves(batch, regions->n_observation, regions->observation, batch->n_observation, set->observation) &&
-           (!batch->same_step ||
-            place_leaves(
-                batch, regions->n_final_observation, regions->final_observation, batch->n_observation,
-                set->final_observation));
+           place_leaves(places, regions->n_observation, regions->observation, count, set->observation) &&
+           (!places->batch->same_step ||
+            place_leaves(places, regions->n_final_observation, regions->final_observation, count, set->final_observation));
 }
 
 gym_status gym_map_memory(gym_batch *batch, int descriptor, gym_error *error) {
@@ -78,8 +122,13 @@ gym_status gym_map_memory(gym_batch *batch, int descriptor, gym_error *error) {
     batch->memory = mapped;
     batch->memory_size = layout->size;
     batch->control_offset = layout->control_offset;
-    if (!place_leaves(batch, layout->n_actions, layout->actions, batch->n_actions, batch->actions) ||
-        !place_set(batch, layout->results[0], &batch->sets[0]) || !place_set(batch, layout->results[1], &batch->sets[1]))
+    struct places places = {.batch = batch};
+    bool fits = take_span(&places, layout->control_offset, control_size) &&
+                place_leaves(&places, layout->n_actions, layout->actions, batch->n_actions, batch->actions) &&
+                place_set(&places, layout->results[0], &batch->sets[0]) &&
+                place_set(&places, layout->results[1], &batch->sets[1]) && are_apart(&places);
+    free(places.spans);
+    if (!fits)
         return gym_lose(batch->client, error, GYM_PROTOCOL, "regions of the shared memory do not fit the spaces");
     return GYM_OK;
 }

@@ -76,6 +76,13 @@ def require(condition, code, message, *details):
         raise Refusal(code, message, *details)
 
 
+def depth(message):
+    """How deep messages are nested in this one."""
+    parts = [part for field, value in message.ListFields() if field.message_type
+             for part in ([value] if hasattr(value, "ListFields") else value)]
+    return max((1 + depth(part) for part in parts), default=0)
+
+
 def detail(field, row=None):
     return gym.ErrorDetail(field=field) if row is None else gym.ErrorDetail(field=field, environment_index=row)
 
@@ -230,6 +237,7 @@ class Connection:
         body = self.exactly(length) if length else b""
         try:
             request.ParseFromString(body)
+            assert depth(request) <= 64  # F8; decoders of protobuf take more
         except Exception:
             request.Clear()
             require(self.is_greeted, gym.HELLO_EXPECTED, "the first message is a hello")
@@ -282,10 +290,13 @@ class Connection:
         require(wanted <= LIMITS.max_environments and len(self.batches) < LIMITS.max_handles, gym.LIMIT_EXCEEDED,
                 f"at most {LIMITS.max_environments} environments and {LIMITS.max_handles} handles")
         batch = Batch(make)
+        reply = batch.describe(self.handles + 1)
+        # What cannot be answered was not made (H6).
+        require(reply.ByteSize() + 32 <= self.most, gym.RESPONSE_TOO_LARGE, f"the answer has {reply.ByteSize()} bytes")
         self.handles += 1
         self.batches[self.handles] = batch
         self.counts.environments += len(batch.rows)
-        return batch.describe(self.handles)
+        return reply
 
     def shutdown(self, _):
         raise Refusal(gym.NOT_ALLOWED, "this server is ended by whoever started it")

@@ -49,6 +49,7 @@ typedef struct Gym__V1__PingRequest Gym__V1__PingRequest;
 typedef struct Gym__V1__PingResponse Gym__V1__PingResponse;
 typedef struct Gym__V1__StatusRequest Gym__V1__StatusRequest;
 typedef struct Gym__V1__StatusResponse Gym__V1__StatusResponse;
+typedef struct Gym__V1__ResourceUse Gym__V1__ResourceUse;
 typedef struct Gym__V1__ShutdownRequest Gym__V1__ShutdownRequest;
 typedef struct Gym__V1__ShutdownResponse Gym__V1__ShutdownResponse;
 typedef struct Gym__V1__EnvironmentSpec Gym__V1__EnvironmentSpec;
@@ -167,7 +168,11 @@ typedef enum _Gym__V1__ErrorCode {
   GYM__V1__ERROR_CODE__NOT_ALLOWED = 32,
   GYM__V1__ERROR_CODE__ENVIRONMENT_FAULT = 33,
   GYM__V1__ERROR_CODE__SHUTTING_DOWN = 34,
-  GYM__V1__ERROR_CODE__INTERNAL = 35
+  GYM__V1__ERROR_CODE__INTERNAL = 35,
+  /*
+   * A state of another environment, other options or another version (M36). Since 1.1.
+   */
+  GYM__V1__ERROR_CODE__INCOMPATIBLE_STATE = 36
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(GYM__V1__ERROR_CODE)
 } Gym__V1__ErrorCode;
 
@@ -795,10 +800,18 @@ struct  Gym__V1__Limits
    * 0: never
    */
   uint32_t idle_timeout_seconds;
+  /*
+   * Threads that make and step environments, of the whole server; 0: no limit of their own. Since 1.1.
+   */
+  uint32_t max_threads;
+  /*
+   * As max_memory_bytes, of all connections together; 0: no limit of its own. Since 1.1.
+   */
+  uint64_t max_server_memory_bytes;
 };
 #define GYM__V1__LIMITS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&gym__v1__limits__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 struct  Gym__V1__PingRequest
@@ -842,10 +855,41 @@ struct  Gym__V1__StatusResponse
   uint64_t bytes_sent;
   uint64_t errors;
   uint64_t connections_total;
+  /*
+   * What this connection uses, and of what at most (M35). Since 1.1.
+   */
+  size_t n_connection_use;
+  Gym__V1__ResourceUse **connection_use;
+  /*
+   * What all connections use together. Since 1.1.
+   */
+  size_t n_server_use;
+  Gym__V1__ResourceUse **server_use;
 };
 #define GYM__V1__STATUS_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&gym__v1__status_response__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0, 0,NULL, 0,NULL }
+
+
+/*
+ * How much of something is in use. Since 1.1.
+ */
+struct  Gym__V1__ResourceUse
+{
+  ProtobufCMessage base;
+  /*
+   * "handles", "environments", "memory_bytes", "pending_requests"; of the server also "connections", "threads".
+   */
+  char *resource;
+  uint64_t used;
+  /*
+   * 0: none.
+   */
+  uint64_t limit;
+};
+#define GYM__V1__RESOURCE_USE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&gym__v1__resource_use__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0 }
 
 
 struct  Gym__V1__ShutdownRequest
@@ -960,6 +1004,10 @@ struct  Gym__V1__MakeRequest
    */
   size_t n_autoreset_options;
   Gym__V1__Option **autoreset_options;
+  /*
+   * Whether the results of steps say how long each environment's step took (M34). Since 1.1.
+   */
+  protobuf_c_boolean want_step_time;
   Gym__V1__MakeRequest__TimeLimitCase time_limit_case;
   union {
     /*
@@ -970,7 +1018,7 @@ struct  Gym__V1__MakeRequest
 };
 #define GYM__V1__MAKE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&gym__v1__make_request__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0,NULL, GYM__V1__AUTORESET_MODE__AUTORESET_UNSPECIFIED, (char *)protobuf_c_empty_string, GYM__V1__TRANSPORT__TRANSPORT_UNSPECIFIED, 0, 0, 0,NULL, GYM__V1__MAKE_REQUEST__TIME_LIMIT__NOT_SET, {0} }
+    , (char *)protobuf_c_empty_string, 0, 0,NULL, GYM__V1__AUTORESET_MODE__AUTORESET_UNSPECIFIED, (char *)protobuf_c_empty_string, GYM__V1__TRANSPORT__TRANSPORT_UNSPECIFIED, 0, 0, 0,NULL, 0, GYM__V1__MAKE_REQUEST__TIME_LIMIT__NOT_SET, {0} }
 
 
 struct  Gym__V1__MakeResponse
@@ -1065,10 +1113,14 @@ struct  Gym__V1__ResultRegions
    * INT64, valid where an episode ended
    */
   Gym__V1__Region *episode_lengths;
+  /*
+   * INT64, of all rows; only when make asked for it (M34). Since 1.1.
+   */
+  Gym__V1__Region *step_nanoseconds;
 };
 #define GYM__V1__RESULT_REGIONS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&gym__v1__result_regions__descriptor) \
-    , 0,NULL, 0,NULL, NULL, NULL, NULL, NULL, NULL }
+    , 0,NULL, 0,NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 
 
 struct  Gym__V1__Region
@@ -1171,7 +1223,7 @@ struct  Gym__V1__StepResponse
   size_t n_observation;
   Gym__V1__Leaf **observation;
   /*
-   * FLOAT64, n of them.
+   * FLOAT64, little-endian, n of them.
    */
   ProtobufCBinaryData rewards;
   /*
@@ -1190,7 +1242,7 @@ struct  Gym__V1__StepResponse
   size_t n_final_observation;
   Gym__V1__Leaf **final_observation;
   /*
-   * FLOAT64 and INT64, k of each: sum of rewards and number of steps of these episodes.
+   * FLOAT64 and INT64, little-endian, k of each: sum of rewards and number of steps of these episodes.
    */
   ProtobufCBinaryData episode_returns;
   ProtobufCBinaryData episode_lengths;
@@ -1208,10 +1260,15 @@ struct  Gym__V1__StepResponse
    */
   size_t n_environment_index;
   uint32_t *environment_index;
+  /*
+   * INT64, little-endian, n of them: how long the server took for each environment's step, in nanoseconds; only when
+   * make asked for it (M34). Since 1.1.
+   */
+  ProtobufCBinaryData step_nanoseconds;
 };
 #define GYM__V1__STEP_RESPONSE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&gym__v1__step_response__descriptor) \
-    , 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, 0,NULL, {0,NULL}, {0,NULL}, 0,NULL, 0,NULL, 0,NULL, 0,NULL }
+    , 0,NULL, {0,NULL}, {0,NULL}, {0,NULL}, 0,NULL, 0,NULL, {0,NULL}, {0,NULL}, 0,NULL, 0,NULL, 0,NULL, 0,NULL, {0,NULL} }
 
 
 typedef enum {
@@ -2165,6 +2222,25 @@ Gym__V1__StatusResponse *
 void   gym__v1__status_response__free_unpacked
                      (Gym__V1__StatusResponse *message,
                       ProtobufCAllocator *allocator);
+/* Gym__V1__ResourceUse methods */
+void   gym__v1__resource_use__init
+                     (Gym__V1__ResourceUse         *message);
+size_t gym__v1__resource_use__get_packed_size
+                     (const Gym__V1__ResourceUse   *message);
+size_t gym__v1__resource_use__pack
+                     (const Gym__V1__ResourceUse   *message,
+                      uint8_t             *out);
+size_t gym__v1__resource_use__pack_to_buffer
+                     (const Gym__V1__ResourceUse   *message,
+                      ProtobufCBuffer     *buffer);
+Gym__V1__ResourceUse *
+       gym__v1__resource_use__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   gym__v1__resource_use__free_unpacked
+                     (Gym__V1__ResourceUse *message,
+                      ProtobufCAllocator *allocator);
 /* Gym__V1__ShutdownRequest methods */
 void   gym__v1__shutdown_request__init
                      (Gym__V1__ShutdownRequest         *message);
@@ -2934,6 +3010,9 @@ typedef void (*Gym__V1__StatusRequest_Closure)
 typedef void (*Gym__V1__StatusResponse_Closure)
                  (const Gym__V1__StatusResponse *message,
                   void *closure_data);
+typedef void (*Gym__V1__ResourceUse_Closure)
+                 (const Gym__V1__ResourceUse *message,
+                  void *closure_data);
 typedef void (*Gym__V1__ShutdownRequest_Closure)
                  (const Gym__V1__ShutdownRequest *message,
                   void *closure_data);
@@ -3084,6 +3163,7 @@ extern const ProtobufCMessageDescriptor gym__v1__ping_request__descriptor;
 extern const ProtobufCMessageDescriptor gym__v1__ping_response__descriptor;
 extern const ProtobufCMessageDescriptor gym__v1__status_request__descriptor;
 extern const ProtobufCMessageDescriptor gym__v1__status_response__descriptor;
+extern const ProtobufCMessageDescriptor gym__v1__resource_use__descriptor;
 extern const ProtobufCMessageDescriptor gym__v1__shutdown_request__descriptor;
 extern const ProtobufCMessageDescriptor gym__v1__shutdown_response__descriptor;
 extern const ProtobufCMessageDescriptor gym__v1__environment_spec__descriptor;

@@ -1,5 +1,3 @@
-import GymCore
-
 /// H5, M24, M25: environments of a batch that step by themselves.
 func addAsynchronousChecks(to list: inout CheckList) {
     let async = Requirement.capability("async.v1")
@@ -69,6 +67,48 @@ func addAsynchronousChecks(to list: inout CheckList) {
         if context.capabilities.contains("spaces.v1") { try batch.call("sample") }
         try expect(try count(batch.receive(1).observation[0]), 1, "the count of what was pending")
         try expect(try batch.step(0).observation.map(count), [1, 2], "counts of the step after it")
+    }
+    list.add("async.pending-refuses-a-mask", .vector, ["H5"], needs: [async, .environment(counter)]) { context in
+        let batch = try context.connect().make(counter, count: 3, options: [("limit", 50)])
+        try batch.reset(seeds: [1])
+        try batch.send([1], [.integer(0)])
+        try batch.expectError(
+            .alreadyPending, "reset", Batch.resetFields(mask: [1, 0, 0]), "a reset of row 0 while row 1 is pending")
+        try batch.expectError(
+            .alreadyPending, "reset", Batch.resetFields(mask: [0, 1, 0]), "a reset of row 1, which is pending")
+        try expect(try batch.receive(1).observation.map(count), [1], "the count of what was pending")
+        try expect(try batch.reset(mask: [1, 0, 0]).observation.map(count), [0, 1, 0], "counts of a reset after it")
+    }
+    list.add("async.last-sent", .vector, ["M18", "M25"], needs: [async, .environment(counter)]) { context in
+        let batch = try context.connect().make(counter, count: 3, options: [("limit", 50)])
+        try batch.reset(seeds: [1])
+        for _ in 0..<2 {
+            try batch.send([2, 1], [.integer(0), .integer(0)])
+            _ = try batch.receive(2)
+        }
+        try expect(
+            try batch.reset(mask: [1, 0, 0]).observation.map(count), [0, 2, 2],
+            "counts of a reset of row 0, the others as receive last sent them")
+    }
+    list.add("async.rows-are-named-in-order", .vector, ["E3", "M24"], needs: [async, .environment(counter)]) {
+        context in
+        let batch = try context.connect().make(counter, count: 4)
+        try batch.reset(seeds: [1])
+        let error = try batch.expectError(
+            .invalidAction, "send", batch.sendFields([3, 0, 1], [.integer(7), .integer(0), .integer(9)]),
+            "a send to rows 3, 0 and 1, of which 3 and 1 are wrong")
+        try expect(rowsNamed(error), [1, 3], "rows that the details name, ascending")
+    }
+    list.add("async.step-time", .vector, ["M34", "M25"], needs: [async, .environment(slow)], since: 1) { context in
+        let batch = try context.connect().make(slow, count: 2, extra: [("want_step_time", true)])
+        try batch.reset(seeds: [1])
+        try batch.send([1, 0], [.integer(0), .integer(60)])
+        let step = try batch.receive(2)
+        try expect(step.nanoseconds.count, 2, "number of step_nanoseconds of two rows received")
+        let position = step.environments.firstIndex(of: 0) ?? 0
+        try require(
+            step.nanoseconds[position] >= 60_000_000, "step_nanoseconds of the row that took 60 ms",
+            expected: "at least 60000000", got: "\(step.nanoseconds[position])")
     }
     list.add("async.sent-twice", .vector, ["M24", "H5"], needs: [async, .environment(counter)]) { context in
         let batch = try context.connect().make(counter, count: 2)

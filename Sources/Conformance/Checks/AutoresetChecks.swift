@@ -1,5 +1,3 @@
-import GymCore
-
 /// A4 to A7: the exact tables of each autoreset mode.
 func addAutoresetChecks(to list: inout CheckList) {
     list.add("autoreset.next-step-table", .vector, ["A4", "A3"], needs: [.environment(counter)]) { context in

@@ -1,5 +1,3 @@
-import GymCore
-
 let knownCapabilities = ["shared-memory.v1", "async.v1", "state.v1", "render.v1", "spaces.v1"]
 
 /// V and C, and the requests about a connection: hello, ping, status, list, shutdown.
@@ -22,7 +20,7 @@ func addConnectionChecks(to list: inout CheckList) {
             try client.expectEnd("after UNSUPPORTED_VERSION")
         }
     }
-    list.add("version.minor-in-force", .core, ["V3"]) { context in
+    list.add("version.minor-in-force", .core, ["V1", "V3"]) { context in
         let own = try context.connectWithoutHello().greet(minor: 4_000_000)
         try expect(own.number("major"), 1, "the major version")
         try require(
@@ -66,6 +64,31 @@ func addConnectionChecks(to list: inout CheckList) {
         try expect(hello.texts("capabilities"), [], "capabilities in force, of none that the server knows")
         try client.expectAlive("an unknown capability")
     }
+    list.add("version.older-client", .core, ["V1", "V9", "V10", "L1", "M35"], since: 1) { context in
+        // A client of 1.0 is told nothing that it cannot know: the suite looks at each message for that.
+        let client = try context.connectWithoutHello()
+        try client.greet(minor: 0)
+        try client.call("status")
+        try client.call("list")
+        let batch = try client.make(context.environments[0], extra: [("want_step_time", true)])
+        try batch.reset(seeds: [1])
+        let step = try batch.call("step", batch.stepFields(repeated(batch)))
+        try expect(step.bytes("step_nanoseconds").count, 0, "bytes of step_nanoseconds for a client of 1.0")
+    }
+    list.add(
+        "version.older-client-states", .core, ["V9", "M36"],
+        needs: [.capability("state.v1"), .environment(counter)], since: 1
+    ) { context in
+        let client = try context.connectWithoutHello()
+        try client.greet(minor: 0)
+        let batch = try client.make(counter)
+        try batch.reset(seeds: [1])
+        let other = try client.make(counter, options: [("limit", 77)])
+        try other.reset(seeds: [1])
+        try batch.expectError(
+            .invalidState, "set_state", Batch.stateFields(try other.states()),
+            "a state of other options, from a client of 1.0")
+    }
     addCapabilityChecks(to: &list)
 
     list.add("connection.hello-first", .core, ["C1"]) { context in
@@ -100,6 +123,44 @@ func addConnectionChecks(to list: inout CheckList) {
         try client.send(bytes: RawConnection.frame([], kind: 9) + RawConnection.frame(ping.encoded))
         try client.receiveError(.malformedFrame, id: nil, "the answer to a frame of kind 9")
         try client.expectEnd("after a fatal error, with a request behind it")
+    }
+    list.add("connection.nothing-after-fatal-of-a-handle", .core, ["C3"], needs: [.environment(slow)], since: 1) {
+        context in
+        for _ in 0..<3 {
+            let client = try context.connect()
+            let batch = try client.make(slow)
+            try batch.reset(seeds: [1])
+            try client.send("step", batch.stepFields([.integer(20)]), handle: batch.handle)
+            try client.send(bytes: RawConnection.frame([], kind: 9))
+            var response = try client.receive("the answer to a frame of kind 9", expected: "MALFORMED_FRAME")
+            if response.has("step") { response = try client.receive("the answer to a frame of kind 9") }
+            try require(
+                response.message("error")?.number("code") == ErrorCode.malformedFrame.rawValue,
+                "the answer to a frame of kind 9", expected: "\(ErrorCode.malformedFrame)",
+                got: Client.describe(response))
+            try client.expectEnd("after a fatal error, with a step under way")
+        }
+    }
+    list.add("connection.token", .core, ["C5"], needs: [.token]) { context in
+        for token in ["", context.greeting.token + "x", String(context.greeting.token.dropLast())] {
+            let client = try context.connectWithoutHello()
+            try client.expectError(.unauthorized, "hello", client.hello(token: token), "a hello with another token")
+            try client.expectEnd("after UNAUTHORIZED")
+        }
+        try context.connect().expectAlive("a hello with the token")
+    }
+    list.add("connection.ping", .core, ["M2", "O1"]) { context in
+        let client = try context.connect()
+        let answer = try client.call("ping")
+        try require(answer.fields.isEmpty, "the answer to ping", expected: "an empty message", got: "\(answer)")
+    }
+    list.add("connection.errors", .core, ["E1"]) { context in
+        // What every check looks at where an error is due, once more by itself: code, message, and the flag.
+        let client = try context.connect()
+        try client.expectError(.unknownHandle, "close", handle: 4711, "a close of a handle that is not there")
+        try client.expectError(.unknownEnvironment, "make", Client.makeFields("no such environment"))
+        try client.send(bytes: RawConnection.frame([], kind: 9))
+        try client.receiveError(.malformedFrame, id: nil, "the answer to a frame of kind 9")
     }
     list.add("connection.regular-end", .core, ["C6", "F7"]) { context in
         let client = try context.connect()
@@ -160,6 +221,19 @@ func addConnectionChecks(to list: inout CheckList) {
             after.real("uptime_seconds") >= before.real("uptime_seconds") && after.real("uptime_seconds") > 0,
             "uptime_seconds", expected: "not less than before", got: "\(after.real("uptime_seconds"))")
     }
+    list.add("connection.status-counts-resets", .core, ["M3"], needs: [.environment(counter)], since: 1) { context in
+        // Others may step meanwhile, so at least: a server that leaves out the step that resets counts four.
+        let client = try context.connect()
+        let batch = try client.make(counter, count: 2, options: [("limit", 1)])
+        try batch.reset(seeds: [1])
+        let before = try client.call("status").number("steps")
+        for _ in 0..<4 { try batch.step(0) }
+        let after = try client.call("status").number("steps")
+        try require(
+            after >= before + 8, "steps after four of two rows, half of which only reset",
+            expected: "at least 8 more than \(before)", got: "\(after)")
+    }
+    addUseChecks(to: &list)
     list.add("connection.status-counts-errors", .core, ["M3"]) { context in
         let client = try context.connect()
         let before = try client.call("status").number("errors")
@@ -180,16 +254,18 @@ func addConnectionChecks(to list: inout CheckList) {
             try require(
                 !modes.isEmpty && modes.allSatisfy { (1...3).contains($0) }, "\(id): autoreset_modes",
                 expected: "some of 1 to 3", got: "\(modes)")
-            if spec.has("render_modes") {
-                try require(
-                    spec.real("render_fps") > 0, "\(id): render_fps of an environment with render modes",
-                    expected: "above 0", got: "\(spec.real("render_fps"))")
-            }
             for option in spec.messages("options") + spec.messages("reset_options") {
                 try require(
                     !option.text("name").isEmpty && option.message("default_value") != nil,
                     "\(id): an option's name and default_value", expected: "both", got: "\(option)")
             }
+        }
+    }
+    list.add("list.frames-a-second", .core, ["M4"], since: 1) { context in
+        for (id, spec) in context.specs.sorted(by: { $0.key < $1.key }) where spec.has("render_modes") {
+            try require(
+                spec.real("render_fps") > 0, "\(id): render_fps of an environment with render modes",
+                expected: "above 0", got: "\(spec.real("render_fps"))")
         }
     }
     list.add("list.spec-is-what-is-made", .core, ["M12"]) { context in
@@ -216,6 +292,82 @@ func addConnectionChecks(to list: inout CheckList) {
         try client.expectError(.notAllowed, "shutdown")
         try client.expectAlive("a refused shutdown")
     }
+}
+
+/// M35: what is in use, against the limits.
+private func addUseChecks(to list: inout CheckList) {
+    let limits = [
+        "handles": "max_handles", "environments": "max_environments", "memory_bytes": "max_memory_bytes",
+        "pending_requests": "max_pending_requests",
+    ]
+    list.add("status.use", .core, ["M35", "L1"], since: 1) { context in
+        let client = try context.connect()
+        let batch = try client.make(context.environments[0], count: 3)
+        try batch.reset(seeds: [1])
+        let use = try uses(client, "connection_use")
+        for (resource, limit) in limits.sorted(by: { $0.key < $1.key }) {
+            guard let entry = use[resource] else {
+                throw CheckFailure(
+                    what: "connection_use of status (M35)", expected: "an entry '\(resource)'",
+                    got: "\(use.keys.sorted())")
+            }
+            try expect(
+                entry.limit, context.hello.message("limits")?.number(limit) ?? 0,
+                "the limit of '\(resource)', which is \(limit) of the hello")
+        }
+        try expect(use["handles"]?.used, 1, "handles in use, after one make")
+        try expect(use["environments"]?.used, 3, "environments in use, after a make of three")
+        try expect(use["pending_requests"]?.used, 1, "pending requests, of which status is one")
+        try require(
+            use["memory_bytes"]!.used > 0, "memory_bytes in use by three environments", expected: "above 0", got: "0")
+    }
+    list.add("status.use-of-the-server", .core, ["M35", "L1", "L9"], since: 1) { context in
+        let client = try context.connect()
+        try client.make(context.environments[0], count: 3).reset(seeds: [1])
+        let use = try uses(client, "server_use")
+        for (resource, limit) in [
+            ("connections", "max_connections"), ("memory_bytes", "max_server_memory_bytes"), ("threads", "max_threads"),
+        ] {
+            guard let entry = use[resource] else {
+                throw CheckFailure(
+                    what: "server_use of status (M35)", expected: "an entry '\(resource)'",
+                    got: "\(use.keys.sorted())")
+            }
+            let most = context.hello.message("limits")?.number(limit) ?? 0
+            try expect(entry.limit, most, "the limit of '\(resource)', which is \(limit) of the hello")
+            try require(
+                most == 0 || entry.used <= most, "'\(resource)' in use", expected: "at most \(most)",
+                got: "\(entry.used)")
+        }
+        try require(use["connections"]!.used >= 1, "connections in use", expected: "this one", got: "0")
+        try require(
+            use["environments"]?.used ?? 0 >= 3, "environments in use", expected: "these three at least",
+            got: use["environments"].map { "\($0.used)" } ?? "no entry")
+        try require(use["memory_bytes"]!.used > 0, "memory_bytes of the server", expected: "above 0", got: "0")
+    }
+    list.add("status.use-ends-with-close", .core, ["M35", "M32"], since: 1) { context in
+        let client = try context.connect()
+        let before = try uses(client, "connection_use")
+        let batches = try (0..<2).map { _ in try client.make(context.environments[0], count: 5) }
+        for batch in batches { try batch.reset(seeds: [1]) }
+        let during = try uses(client, "connection_use")
+        for batch in batches { try batch.call("close") }
+        let after = try uses(client, "connection_use")
+        for resource in ["handles", "environments", "memory_bytes"] {
+            try require(
+                during[resource]?.used ?? 0 > before[resource]?.used ?? 0, "\(resource) after two makes of five",
+                expected: "more than before, \(before[resource]?.used ?? 0)", got: "\(during[resource]?.used ?? 0)")
+            try expect(after[resource]?.used, before[resource]?.used, "\(resource) after both were closed")
+        }
+    }
+}
+
+private func uses(_ client: Client, _ field: String) throws -> [String: (used: UInt64, limit: UInt64)] {
+    let entries = try client.call("status").messages(field)
+    let names = entries.map { $0.text("resource") }
+    try expect(Set(names).count, names.count, "number of different resources of \(field) \(names) (M35)")
+    return Dictionary(
+        uniqueKeysWithValues: entries.map { ($0.text("resource"), ($0.number("used"), $0.number("limit"))) })
 }
 
 /// V7: what is used without being in force is refused.

@@ -1,5 +1,3 @@
-import GymCore
-
 /// A9 to A11, M11: environments that fail.
 func addFaultChecks(to list: inout CheckList) {
     list.add("fault.step", .vector, ["A9", "A8"], needs: [.environment(fault)]) { context in
@@ -73,6 +71,42 @@ func addFaultChecks(to list: inout CheckList) {
         let column = step.finalInfo.first { $0.name == "count" }?.values
         try expect(column?.count, 2, "rows of final_info 'count'")
         try expect(column?.last, .integer(2), "final_info 'count' of the row that did not fail")
+    }
+    list.add("fault.no-info", .vector, ["M23", "A9"], needs: [.environment(fault)], since: 1) { context in
+        for mode in [Autoreset.nextStep, .sameStep] {
+            let batch = try context.connect().make(fault, count: 2, options: [("limit", 9)], autoreset: mode)
+            try batch.reset(seeds: [1])
+            let step = try batch.step([.integer(1), .integer(0)], wantsInfo: true)
+            try expect(
+                step.info.first { $0.name == "count" }?.values, [nil, .integer(1)],
+                "\(mode): info 'count', which the row that failed does not have")
+            try expect(
+                step.finalInfo.flatMap(\.values).compactMap { $0 }, [],
+                "\(mode): final_info, of which the row that failed has none")
+        }
+    }
+    list.add("fault.reset-without-info", .vector, ["M23", "A11"], needs: [.environment(fault)], since: 1) { context in
+        let batch = try context.connect().make(fault, count: 2)
+        try batch.reset(seeds: [1])
+        let reset = try batch.reset(mask: [0, 1], options: [("fail", Client.yes)], wantsInfo: true)
+        try expect(reset.faults.map(\.index), [1], "rows that failed to reset")
+        try expect(
+            reset.info.flatMap(\.values).compactMap { $0 }, [], "info of a reset that failed in the only row it was for"
+        )
+    }
+    list.add(
+        "fault.reset-outside-observation-space", .vector, ["M11", "A11"], needs: [.environment(fault)], since: 1
+    ) { context in
+        for isChecked in [true, false] {
+            let batch = try context.connect().make(
+                fault, count: 2, extra: isChecked ? [("check_observations", true)] : [])
+            try batch.reset(seeds: [1])
+            let reset = try batch.reset(mask: [0, 1], options: [("outside", Client.yes)])
+            try expect(
+                reset.faults.map(\.index), isChecked ? [1] : [],
+                "rows whose first observation is outside, with check_observations \(isChecked)")
+            try expect(try reset.observation.map(integers), [[0], [isChecked ? 0 : -1]], "observations")
+        }
     }
     list.add("fault.outside-observation-space", .vector, ["M11", "A9"], needs: [.environment(fault)]) { context in
         let batch = try context.connect().make(fault, count: 2, extra: [("check_observations", true)])

@@ -1,5 +1,3 @@
-import GymCore
-
 let counter = "conformance/Counter-v0"
 let echo = "conformance/Echo-v0"
 let fault = "conformance/Fault-v0"
@@ -10,9 +8,11 @@ func addMakeChecks(to list: inout CheckList) {
     list.add("make.unknown-environment", .core, ["M5"]) { context in
         let client = try context.connect()
         let id = context.environments[0]
-        let error = try client.expectError(.unknownEnvironment, "make", Client.makeFields(id + "x"))
+        // One letter short, so that the id is not in the message by being in the question.
+        let misspelt = String(id.dropLast())
+        let error = try client.expectError(.unknownEnvironment, "make", Client.makeFields(misspelt))
         try require(
-            error.text("message").contains(id), "the message for '\(id)x'", expected: "the nearest id, \(id)",
+            error.text("message").contains(id), "the message for '\(misspelt)'", expected: "the nearest id, \(id)",
             got: error.text("message"))
         try client.expectError(.unknownEnvironment, "make", Client.makeFields(""))
         try client.expectAlive("an unknown environment")
@@ -150,6 +150,20 @@ func addMakeChecks(to list: inout CheckList) {
                 Client.makeFields(context.environments[0], extra: [("autoreset", .integer(mode))]))
         }
     }
+    list.add("make.autoreset-not-listed", .core, ["M7"]) { context in
+        let client = try context.connect()
+        var tried = 0
+        for id in context.specs.keys.sorted() {
+            let listed = context.specs[id]!.numbers("autoreset_modes")
+            for mode in Autoreset.allCases where !listed.contains(mode.rawValue) {
+                tried += 1
+                try client.expectError(
+                    .invalidArgument, "make", Client.makeFields(id, autoreset: mode),
+                    "\(id), which lists the modes \(listed): a make with mode \(mode.rawValue)")
+            }
+        }
+        if tried == 0 { throw Skip(reason: "every environment lists every mode") }
+    }
     list.add("make.autoreset-options-checked", .core, ["M7", "M14"]) { context in
         let client = try context.connect()
         let extra = [("autoreset_options", Client.options([("no_such_option", 1)]))]
@@ -194,10 +208,23 @@ func addMakeChecks(to list: inout CheckList) {
     }
     list.add("make.batched-spaces-of-all-kinds", .core, ["T6", "V8"], needs: [.environment(echo)]) { context in
         let client = try context.connect()
-        for space in try echoSpaces(context) {
+        try forEachEchoSpace(context) { space in
             let batch = try client.make(echo, count: 2, options: [("space", .text(space))])
             try expectBatched(batch)
             try batch.call("close")
+        }
+    }
+    list.add("make.spec-with-the-options", .core, ["M12"], needs: [.environment(echo)]) { context in
+        let client = try context.connect()
+        for space in ["discrete", "text", "nested"] {
+            let batch = try client.make(echo, options: [("space", .text(space))])
+            for (field, expected) in [
+                ("observation_space", batch.observationSpace), ("action_space", batch.actionSpace),
+            ] {
+                try expect(
+                    try Space(batch.made.message("spec")?.message(field), "spec.\(field)"), expected,
+                    "\(field) of the spec in the answer to a make with space=\(space)")
+            }
         }
     }
     list.add("make.fails", .core, ["E"], needs: [.environment(fault)]) { context in
@@ -212,15 +239,26 @@ private let badValue = Message.Value.fields([
     ("list", .fields([("values", .list([.fields([("list", .fields([]))])]))]))
 ])
 
-/// The names of the spaces that the echo offers.
-func echoSpaces(_ context: Context) throws -> [String] {
-    let option = context.specs[echo]?.messages("options").first { $0.text("name") == "space" }
-    guard let allowed = option?.text("allowed"), allowed.hasPrefix("one of ") else {
-        throw CheckFailure(
-            what: "what \(echo) allows for its option 'space'", expected: "one of …",
-            got: option?.text("allowed") ?? "no such option")
+/// The names of the echo's spaces, as PROTOCOL.md has them, with the minor version that asks for each.
+private let spacesOfEcho: [(name: String, since: Int)] =
+    [
+        "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
+        "float64",
+        "unbounded", "element-bounds", "scalar", "discrete", "discrete-start", "multi-discrete", "multi-binary", "text",
+        "dict", "tuple", "nested", "sequence", "graph", "graph-plain", "one-of", "mixed",
+    ].map { ($0, 0) } + [("text-wide", 1)]
+
+/// Does the rest of a check with each space of the echo, and says with which it failed.
+func forEachEchoSpace(_ context: Context, _ body: (String) throws -> Void) throws {
+    for space in spacesOfEcho where space.since <= context.minor {
+        do {
+            try body(space.name)
+        } catch let failure as CheckFailure {
+            throw CheckFailure(
+                what: "\(echo) with space=\(space.name): \(failure.what)", expected: failure.expected, got: failure.got,
+                kind: failure.kind)
+        }
     }
-    return allowed.dropFirst(7).split(separator: ",").map { $0.trimmingPrefix(" ") }.map(String.init)
 }
 
 /// Fails unless one of the details names the field.

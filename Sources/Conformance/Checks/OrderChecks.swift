@@ -1,5 +1,3 @@
-import GymCore
-
 /// O: ordering and pipelining, with E2's promise that an error stands in its place.
 func addOrderChecks(to list: inout CheckList) {
     list.add("order.within-a-handle", .core, ["O1", "O2"], needs: [.environment(counter)]) { context in
@@ -55,15 +53,15 @@ func addOrderChecks(to list: inout CheckList) {
         try client.answer("close", to: close, handle: batch.handle)
         try client.receiveError(.unknownHandle, id: late, handle: batch.handle, "a step sent after a close")
     }
+    addSlowOrderChecks(to: &list)
     list.add("order.handles-overlap", .core, ["O4"], needs: [.environment(slow), .environment(counter)]) { context in
         try context.withGrowingTimes { milliseconds in
-            let client = try context.connect()
-            let sleeper = try client.make(slow)
+            let (client, sleeper) = try slowBatch(context)
             let other = try client.make(counter)
-            try sleeper.reset(seeds: [1])
             try other.reset(seeds: [1])
             let long = try client.send("step", sleeper.stepFields([.integer(milliseconds)]), handle: sleeper.handle)
-            try expect(try other.step(0).rewards, [1], "a step while another handle's takes \(milliseconds) ms")
+            let short = try client.send("step", other.stepFields([.integer(0)]), handle: other.handle)
+            try expectFirst(client, short, "a step of one handle while another's takes \(milliseconds) ms")
             try client.answer("step", to: long, handle: sleeper.handle)
         }
     }
@@ -72,27 +70,23 @@ func addOrderChecks(to list: inout CheckList) {
         needs: [.environment(slow), .environment(counter)]
     ) { context in
         try context.withGrowingTimes { milliseconds in
-            let client = try context.connect()
-            let sleeper = try client.make(slow)
+            let (client, sleeper) = try slowBatch(context)
             let other = try client.make(counter)
-            try sleeper.reset(seeds: [1])
             try other.reset(seeds: [1])
             let fields = sleeper.stepFields([.integer(milliseconds / 2)])
             let long = try (0..<2).map { _ in try client.send("step", fields, handle: sleeper.handle) }
-            try expect(
-                try other.step(0).rewards, [1],
-                "a step while another handle has two of \(milliseconds / 2) ms before it")
+            let short = try client.send("step", other.stepFields([.integer(0)]), handle: other.handle)
+            try expectFirst(
+                client, short, "a step of one handle while another has two of \(milliseconds / 2) ms before it")
             for id in long { try client.answer("step", to: id, handle: sleeper.handle) }
         }
     }
     list.add("order.ping-overtakes-step", .core, ["O4"], needs: [.environment(slow)]) { context in
         try context.withGrowingTimes { milliseconds in
-            let client = try context.connect()
-            let sleeper = try client.make(slow)
-            try sleeper.reset(seeds: [1])
+            let (client, sleeper) = try slowBatch(context)
             let long = try client.send("step", sleeper.stepFields([.integer(milliseconds)]), handle: sleeper.handle)
             let ping = try client.send("ping")
-            try client.answer("ping", to: ping)
+            try expectFirst(client, ping, "a ping while a handle's step takes \(milliseconds) ms")
             try client.answer("step", to: long, handle: sleeper.handle)
         }
     }
@@ -122,5 +116,65 @@ func addOrderChecks(to list: inout CheckList) {
                     try count(batch.step(0).observation[0]), 10 * index + step, "the count of connection \(index)")
             }
         }
+    }
+}
+
+/// A connection with a handle that sleeps. The text of 1.0 lets a server wait for a handle until it was slow once.
+private func slowBatch(_ context: Context) throws -> (Client, Batch) {
+    let client = try context.connect()
+    let batch = try client.make(slow)
+    try batch.reset(seeds: [1])
+    if context.minor == 0 { try batch.step(50) }
+    return (client, batch)
+}
+
+/// Fails unless the next answer is that to the request: handles, and pings, do not wait for other handles.
+private func expectFirst(_ client: Client, _ id: UInt64, _ what: String) throws {
+    let response = try client.receive(what)
+    try require(
+        response.number("id") == id && !response.has("error"), "\(what): the first answer (O4)",
+        expected: "that to the request \(id), since no handle waits for another",
+        got: response.has("error")
+            ? Client.describe(response) : "that to the request \(response.number("id")), sent before")
+}
+
+/// O2, O3: what is slow is waited for, where an order is promised.
+private func addSlowOrderChecks(to list: inout CheckList) {
+    let make = Client.makeFields(slow, options: [("make_milliseconds", 100)])
+    list.add("order.ping-after-slow-make", .core, ["O3"], needs: [.environment(slow)]) { context in
+        let client = try context.connect()
+        let making = try client.send("make", make)
+        let pings = try ["ping", "status"].map { ($0, try client.send($0)) }
+        try client.answer("make", to: making)
+        for (message, id) in pings { try client.answer(message, to: id) }
+    }
+    list.add("order.ping-after-slow-close", .core, ["O3"], needs: [.environment(slow)]) { context in
+        let client = try context.connect()
+        let batch = try client.make(slow)
+        try batch.reset(seeds: [1])
+        let step = try client.send("step", batch.stepFields([.integer(100)]), handle: batch.handle)
+        let close = try client.send("close", handle: batch.handle)
+        let ping = try client.send("ping")
+        let late = try client.send("close", handle: batch.handle)
+        try client.answer("step", to: step, handle: batch.handle)
+        try client.answer("close", to: close, handle: batch.handle)
+        try client.answer("ping", to: ping)
+        try client.receiveError(.unknownHandle, id: late, handle: batch.handle, "a second close, sent behind the first")
+    }
+    list.add("order.unknown-handle-after-slow-make", .core, ["O3", "H1"], needs: [.environment(slow)]) { context in
+        let client = try context.connect()
+        let making = try client.send("make", make)
+        let unknown = try client.send("reset", handle: 4711)
+        try client.answer("make", to: making)
+        try client.receiveError(
+            .unknownHandle, id: unknown, handle: 4711, "a reset of no handle, sent behind a make that takes 100 ms")
+    }
+    list.add("order.unread-after-slow-make", .core, ["O3", "F8"], needs: [.environment(slow)], since: 1) { context in
+        let client = try context.connect()
+        let making = try client.send("make", make)
+        try client.send(bytes: RawConnection.frame([0x22, 0x7F, 0x01]))
+        try client.answer("make", to: making)
+        try client.receiveError(
+            .malformedMessage, id: 0, "a body that cannot be decoded, sent behind a make that takes 100 ms")
     }
 }

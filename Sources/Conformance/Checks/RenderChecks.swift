@@ -1,5 +1,3 @@
-import GymCore
-
 /// M8, M26: pictures.
 func addRenderChecks(to list: inout CheckList) {
     let render = Requirement.capability("render.v1")
@@ -40,14 +38,26 @@ func addRenderChecks(to list: inout CheckList) {
         let batch = try context.connect().make(counter, count: 3, extra: [("render_mode", "ansi")])
         try batch.reset(seeds: [1])
         try batch.reset(mask: [0, 1, 0], options: [("start", 5)])
-        let texts = try frames(batch, [1, 0, 1]).map { $0.text("text") }
+        let texts = try frames(batch, [1, 0, 2]).map { $0.text("text") }
         try require(
             texts.count == 3 && texts[0].hasPrefix("count 5 ") && texts[1].hasPrefix("count 0 ")
-                && texts[2] == texts[0],
-            "frames of the environments 1, 0 and 1", expected: "counts 5, 0 and 5", got: "\(texts)")
+                && texts[2].hasPrefix("count 0 ") && texts[2] != texts[1],
+            "frames of the environments 1, 0 and 2", expected: "counts 5, 0 and 0, of different draws",
+            got: "\(texts)")
         for bad in [[3], [0, 99]] {
             try batch.expectError(.invalidArgument, "render", [("environment_index", .integers(bad))])
         }
+    }
+    list.add("render.index-twice", .render, ["M26", "X4"], needs: [render, .environment(counter)], since: 1) {
+        context in
+        let batch = try context.connect().make(counter, count: 3, extra: [("render_mode", "ansi")])
+        try batch.reset(seeds: [1])
+        for bad in [[1, 0, 1], [Int](repeating: 0, count: 300)] {
+            try batch.expectError(
+                .invalidArgument, "render", [("environment_index", .integers(bad))],
+                "render of \(bad.count) rows, one of them twice")
+        }
+        _ = try frames(batch, [2, 1, 0])
     }
     list.add("render.pixels", .render, ["M26", "T1"], needs: [render, .environment(counter)]) { context in
         let batch = try context.connect().make(counter, options: [("limit", 9)], extra: [("render_mode", "rgb_array")])

@@ -1,5 +1,3 @@
-import GymCore
-
 /// M13 to M18: seeds, masks, options, first observations.
 func addResetChecks(to list: inout CheckList) {
     list.add("reset.observation-in-space", .core, ["M18", "T1", "T4"]) { context in

@@ -1,9 +1,7 @@
-import GymCore
-
 /// S: steps through shared memory.
 func addSharedMemoryChecks(to list: inout CheckList) {
     let shared = Requirement.capability("shared-memory.v1")
-    list.add("shared.layout", .sharedMemory, ["S1", "S3"], needs: [shared]) { context in
+    list.add("shared.layout", .sharedMemory, ["S1", "S3", "S4"], needs: [shared]) { context in
         let client = try context.connect()
         try context.forEach(try context.fixedEnvironments()) { id in
             for mode in Autoreset.allCases {
@@ -16,10 +14,10 @@ func addSharedMemoryChecks(to list: inout CheckList) {
     list.add("shared.layout-of-all-spaces", .sharedMemory, ["S3", "T1"], needs: [shared, .environment(echo)]) {
         context in
         let client = try context.connect()
-        for name in try echoSpaces(context) {
+        try forEachEchoSpace(context) { name in
             let socket = try client.make(echo, options: [("space", .text(name))])
             try socket.call("close")
-            guard socket.actionSpace.isFixed else { continue }
+            guard socket.actionSpace.isFixed else { return }
             let memory = try SharedBatch(client, echo, count: 3, options: [("space", .text(name))])
             try memory.batch.reset(seeds: [1])
             var sampler = memory.batch.sampler()
@@ -197,6 +195,42 @@ func addSharedMemoryChecks(to list: inout CheckList) {
             second.begin([.integer(0)])
             try expect(try count(second.finish().step.observation[0]), 50 + step, "the second handle's count")
             try expect(try count(first.finish().step.observation[0]), step, "the first handle's count")
+        }
+    }
+    list.add("shared.makes-under-way", .sharedMemory, ["S1"], needs: [shared]) { context in
+        // Each answer has the descriptor of its own memory: they differ in size, which each memory shows.
+        let client = try context.connect()
+        let id = try context.fixedEnvironments()[0]
+        let counts = [40, 1, 300, 7]
+        let ids = try counts.map {
+            try client.send("make", Client.makeFields(id, count: $0, extra: [("transport", 2)]))
+        }
+        let memories = try zip(counts, ids).map { count, request in
+            let batch = try Batch(client.answer("make", to: request), client: client)
+            try expect(batch.count, count, "num_envs of an answer to make")
+            return try SharedBatch(batch)
+        }
+        for memory in memories {
+            try memory.batch.reset(seeds: [1])
+            try memory.step(repeated(memory.batch))
+        }
+    }
+    list.add("shared.step-time", .sharedMemory, ["M34", "S3"], needs: [shared, .environment(slow)], since: 1) {
+        context in
+        let client = try context.connect()
+        let memory = try SharedBatch(client, slow, count: 2, extra: [("want_step_time", true)])
+        try memory.batch.reset(seeds: [1])
+        for row in 0..<2 {
+            let times = try memory.step((0..<2).map { Member.integer($0 == row ? 60 : 0) }).nanoseconds
+            try require(
+                times.count == 2 && times[row] >= 60_000_000, "step_nanoseconds where row \(row) takes 60 ms",
+                expected: "at least 60000000 of row \(row)", got: "\(times)")
+        }
+        let plain = try SharedBatch(client, slow)
+        for results in plain.layout.messages("results") {
+            try require(
+                !results.has("step_nanoseconds"), "results of a make that does not want step times",
+                expected: "no region step_nanoseconds", got: "one")
         }
     }
     list.add("shared.close", .sharedMemory, ["S8", "M32"], needs: [shared, .environment(counter)]) { context in

@@ -1,5 +1,3 @@
-import GymCore
-
 /// T, M30, M31: every space and dtype on the wire.
 func addSpaceChecks(to list: inout CheckList) {
     let dtypes = [
@@ -48,6 +46,71 @@ func addSpaceChecks(to list: inout CheckList) {
         let negativeZero = Member.tensor(Tensor([-0.0, 0, -0.0]))
         try expect(try batch.step([negativeZero]).observation, [[negativeZero]], "negative zeros, bit for bit")
     }
+    list.add("space.negative-zeros", .core, ["T1"], needs: [.environment(echo)]) { context in
+        let client = try context.connect()
+        for (name, zeros) in [
+            ("float16", Tensor([Float16](repeating: -0.0, count: 6), shape: [2, 3])),
+            ("float32", Tensor([Float](repeating: -0.0, count: 6), shape: [2, 3])),
+            ("float64", Tensor([Double](repeating: -0.0, count: 6), shape: [2, 3])),
+            ("scalar", Tensor(scalar: -Float(0))),
+        ] {
+            let batch = try client.make(echo, count: 2, options: [("space", .text(name))])
+            try batch.reset(seeds: [1])
+            let echoed = try batch.step([.tensor(zeros), .tensor(zeros)]).observation
+            guard case .tensor(let tensor)? = echoed.last?.first else { continue }
+            try expect(hexadecimal(tensor.bytes), hexadecimal(zeros.bytes), "\(name): the bytes of negative zeros")
+        }
+    }
+    list.add("space.bool-bytes", .core, ["T1", "M19"], needs: [.environment(echo)]) { context in
+        let batch = try context.connect().make(echo, options: [("space", "bool")])
+        try batch.reset(seeds: [1])
+        let bad = Member.tensor(Tensor(dtype: .bool, shape: [3], bytes: [2, 0, 1]))
+        try batch.expectError(.invalidAction, "step", batch.stepFields([bad]), "a truth value of 2")
+        let good = Member.tensor(Tensor([true, false, true]))
+        try expect(try batch.step([good]).observation, [[good]], "the echo after it")
+    }
+    list.add("space.ragged-out-of-bounds", .core, ["M20"], needs: [.environment(echo)]) { context in
+        let client = try context.connect()
+        for (name, bad) in [
+            ("sequence", Member.list([.tensor(Tensor([Float(0), 2]))])),
+            ("one-of", .oneOf(index: 1, .tensor(Tensor([0.0, 1.5])))),
+            ("graph", .graph(nodes: Tensor([Float(0), 7], shape: [1, 2]), edges: nil, edgeLinks: [])),
+        ] {
+            let batch = try client.make(
+                echo, count: 2, options: [("space", .text(name))], extra: [("pass_out_of_bounds", true)])
+            try batch.reset(seeds: [1])
+            let error = try batch.expectError(
+                .invalidAction, "step", batch.stepFields([batch.actionSpace.sample(), bad]),
+                "\(name): the action \(describe([bad])), with pass_out_of_bounds")
+            try expect(rowsNamed(error), [1], "\(name): rows that the details name")
+        }
+    }
+    list.add("space.graph-without-edge-space", .core, ["T3"], needs: [.environment(echo)], since: 1) { context in
+        let batch = try context.connect().make(echo, options: [("space", "graph-plain")])
+        try batch.reset(seeds: [1])
+        let nodes = Tensor([Int64(1), 2])
+        try batch.expectError(
+            .invalidAction, "step", batch.stepFields([.graph(nodes: nodes, edges: nil, edgeLinks: [0, 1])]),
+            "links in a graph whose space has no edges")
+        try batch.step([.graph(nodes: nodes, edges: nil, edgeLinks: [])])
+    }
+    list.add("space.graph-with-no-edges", .core, ["T3"], needs: [.environment(echo)], since: 1) { context in
+        let batch = try context.connect().make(echo, options: [("space", "graph")])
+        try batch.reset(seeds: [1])
+        let nodes = Tensor([Float(0), 0, 1, -1], shape: [2, 2])
+        let expected = [[Member.graph(nodes: nodes, edges: nil, edgeLinks: [])]]
+        for (what, edges) in [
+            ("absent", []),
+            ("of no rows", [("edges", Tensor([Int64]())), ("edge_links", Tensor([Int64](), shape: [0, 2]))]),
+        ] {
+            let graph = [("nodes", nodes)] + edges
+            let value = Message("Value", [("graph", .fields(graph.map { ($0.0, .message($0.1.message)) }))])
+            let action = Message("Leaf", [("values", .fields([("values", .messages([value]))]))])
+            let step = try batch.decodeStep(batch.call("step", [("action", .messages([action]))]), count: 1)
+            try expect(
+                step.observation.map { $0.map(normalized) }, expected, "the echo of a graph whose edges are \(what)")
+        }
+    }
     list.add("space.bounds-of-each-element", .core, ["T5", "M20"], needs: [.environment(echo)]) { context in
         let batch = try context.connect().make(echo, options: [("space", "element-bounds")])
         try batch.reset(seeds: [1])
@@ -64,12 +127,8 @@ func addSpaceChecks(to list: inout CheckList) {
             try batch.reset(seeds: [1])
             let good = batch.actionSpace.sample()
             let error = try batch.expectError(
-                .invalidAction, "step", batch.stepFields([good, bad]), "\(name): the action \(bad)")
-            try expect(
-                error.messages("details").filter { $0.has("environment_index") }.map {
-                    $0.integer("environment_index")
-                },
-                [1], "\(name): rows that the details name")
+                .invalidAction, "step", batch.stepFields([good, bad]), "\(name): the action \(describe([bad]))")
+            try expect(rowsNamed(error), [1], "\(name): rows that the details name")
         }
     }
     list.add("space.text-counts-code-points", .core, ["T5"], needs: [.environment(echo)]) { context in
@@ -78,6 +137,18 @@ func addSpaceChecks(to list: inout CheckList) {
         let eight = Member.text("日本äß日本äß")
         try expect(try batch.step([eight]).observation, [[eight]], "eight characters of two or three bytes")
         try batch.expectError(.invalidAction, "step", batch.stepFields([.text("日本äß日本äßa")]), "nine characters")
+    }
+    list.add("space.text-beyond-the-first-plane", .core, ["T5"], needs: [.environment(echo)], since: 1) { context in
+        // Each takes two units of UTF-16, and four bytes; the last is a letter and a mark, which people see as one.
+        let batch = try context.connect().make(echo, options: [("space", "text-wide")])
+        try batch.reset(seeds: [1])
+        for text in ["😀𝄞😀𝄞", "e\u{301}e\u{301}"] {
+            try expect(try batch.step([.text(text)]).observation, [[.text(text)]], "four code points")
+        }
+        for text in ["😀𝄞😀𝄞a", "e\u{301}e\u{301}a"] {
+            try batch.expectError(
+                .invalidAction, "step", batch.stepFields([.text(text)]), "five code points, '\(text)'")
+        }
     }
     list.add("space.sample", .core, ["M30"], needs: [.capability("spaces.v1")]) { context in
         let client = try context.connect()
@@ -96,7 +167,7 @@ func addSpaceChecks(to list: inout CheckList) {
         needs: [.environment(echo), .capability("spaces.v1")]
     ) { context in
         let client = try context.connect()
-        for name in try echoSpaces(context) {
+        try forEachEchoSpace(context) { name in
             let batch = try client.make(echo, count: 3, options: [("space", .text(name))])
             for row in try sample(batch, 0, batch.actionSpace, seed: 3) {
                 try require(
@@ -137,9 +208,23 @@ func addSpaceChecks(to list: inout CheckList) {
             let good = batch.actionSpace.sample()
             let rows = [good, bad].map(batch.actionSpace.leaves(of:))
             let part = try batch.call("contains", [("members", Leaves.encode(rows, of: batch.actionSpace))])
-            try expect(part.bytes("contained"), [1, 0], "\(name): whether \(good) and \(bad) are members")
+            try expect(
+                part.bytes("contained"), [1, 0],
+                "\(name): whether \(describe([good])) and \(describe([bad])) are members")
             try batch.call("close")
         }
+    }
+    list.add(
+        "space.contains-keeps-bounds", .core, ["M31"], needs: [.environment(echo), .capability("spaces.v1")]
+    ) { context in
+        let batch = try context.connect().make(
+            echo, count: 2, options: [("space", "float32")], extra: [("pass_out_of_bounds", true)])
+        let inside = Member.tensor(Tensor([Float](repeating: 1, count: 6), shape: [2, 3]))
+        let outside = Member.tensor(Tensor([Float](repeating: 1.5, count: 6), shape: [2, 3]))
+        let part = try batch.call(
+            "contains", [("members", Leaves.encode([[inside], [outside]], of: batch.actionSpace))])
+        try expect(
+            part.bytes("contained"), [1, 0], "whether 1 and 1.5 are from -1 to 1, made with pass_out_of_bounds")
     }
     list.add("space.contains-wrong-form", .core, ["M31"], needs: [.capability("spaces.v1")]) { context in
         let batch = try context.connect().make(context.environments[0], count: 2)

@@ -1,5 +1,3 @@
-import GymCore
-
 /// M27 to M29: saving and restoring.
 func addStateChecks(to list: inout CheckList) {
     let state = Requirement.capability("state.v1")
@@ -23,7 +21,7 @@ func addStateChecks(to list: inout CheckList) {
             }
         }
     }
-    list.add("state.any-row-any-handle-any-connection", .state, ["M28"], needs: [state]) { context in
+    list.add("state.any-row-any-handle-any-connection", .state, ["M28", "W3"], needs: [state]) { context in
         let client = try context.connect()
         try context.forEach(try context.restorableEnvironments()) { id in
             let batch = try client.make(id, count: 3)
@@ -33,6 +31,8 @@ func addStateChecks(to list: inout CheckList) {
             let state = try batch.states([2])
             let actions = (0..<5).map { _ in batch.actions(&sampler) }
             let expected = try actions.map { try batch.step($0) }.map { describe($0.observation[2]) }
+            // Whoever made it may be gone: a state is the client's (W3).
+            try batch.call("close")
             let other = try context.connect().make(id, count: 2)
             try other.reset(seeds: [1])
             try other.restore(state, [0])
@@ -166,7 +166,82 @@ func addStateChecks(to list: inout CheckList) {
         try batch.reset(seeds: [1])
         let other = try client.make(echo)
         try other.reset(seeds: [1])
-        try batch.expectError(.invalidState, "set_state", Batch.stateFields(try other.states()))
+        try batch.expectError(
+            context.minor == 0 ? [.invalidState] : [.incompatibleState], "set_state",
+            Batch.stateFields(try other.states()), "a state of \(echo), for \(counter)")
+    }
+    list.add("state.of-another-environment-is-named", .state, ["M36"], needs: [state, .environment(counter)], since: 1)
+    {
+        context in
+        let client = try context.connect()
+        let ids = try context.restorableEnvironments().filter { $0 != counter }
+        guard let id = ids.first else { throw Skip(reason: "\(counter) alone is restorable") }
+        let batch = try client.make(counter, count: 2)
+        try batch.reset(seeds: [1])
+        let good = try batch.states()
+        let other = try client.make(id)
+        try other.reset(seeds: [1])
+        let error = try batch.expectError(
+            .incompatibleState, "set_state", Batch.stateFields([good[0], try other.states()[0]]),
+            "a state of \(id), for row 1 of \(counter)")
+        let detail = error.messages("details").first { $0.text("field") == "states.environment" }
+        try require(
+            detail?.has("environment_index") == true && detail?.integer("environment_index") == 1
+                && detail?.text("expected") == counter && detail?.text("got") == id,
+            "the detail of field 'states.environment'", expected: "environment_index 1, expected \(counter), got \(id)",
+            got: detail.map { "\($0)" } ?? "none")
+    }
+    list.add("state.of-other-options", .state, ["M36", "H6"], needs: [state, .environment(counter)], since: 1) {
+        context in
+        let client = try context.connect()
+        let batch = try client.make(counter, count: 2, options: [("limit", 50)])
+        try batch.reset(seeds: [1])
+        let good = try batch.states()
+        for _ in 0..<3 { try batch.step(0) }
+        let other = try client.make(counter, options: [("limit", 51)])
+        try other.reset(seeds: [1])
+        let error = try batch.expectError(
+            .incompatibleState, "set_state", Batch.stateFields([good[0], try other.states()[0]]),
+            "a state of limit=51, for row 1 of limit=50")
+        try expectField("states.options", error)
+        try expect(rowsNamed(error), [1], "rows that the details name")
+        try expect(try batch.step(0).observation.map(count), [4, 4], "counts after a restore that was refused")
+    }
+    list.add("state.of-the-same-options", .state, ["M36", "M28"], needs: [state, .environment(counter)], since: 1) {
+        context in
+        // To name a default, or to write a real as a whole number, is the same as to leave it out.
+        let client = try context.connect()
+        let plain = try client.make(counter)
+        try plain.reset(seeds: [1])
+        for options: [(String, Message.Value)] in [[("limit", 3)], [("rewards", "one"), ("cut", 0)], [("scale", 1)]] {
+            let named = try client.make(counter, options: options)
+            try named.reset(seeds: [2])
+            try named.restore(try plain.states())
+            try plain.restore(try named.states())
+            try named.call("close")
+        }
+    }
+    list.add(
+        "state.time-limit-is-the-handles", .state, ["M28", "A2"], needs: [state, .environment(counter)], since: 1
+    ) {
+        context in
+        let client = try context.connect()
+        let long = try client.make(counter, options: [("limit", 100)], limit: 50)
+        try long.reset(seeds: [1])
+        for _ in 0..<2 { try long.step(0) }
+        let short = try client.make(counter, options: [("limit", 100)], limit: 3)
+        try short.restore(try long.states())
+        try expect(try short.step(0).truncated, [1], "truncated at step 3 of at most 3, two of which lie in the state")
+    }
+    list.add("state.index-twice", .state, ["M27", "X4"], needs: [state, .environment(counter)], since: 1) { context in
+        let batch = try context.connect().make(counter, count: 2)
+        try batch.reset(seeds: [1])
+        for bad in [[0, 0], [Int](repeating: 1, count: 300)] {
+            try batch.expectError(
+                .invalidArgument, "get_state", [("environment_index", .integers(bad))],
+                "get_state of \(bad.count) rows, one of them twice")
+        }
+        try expect(try batch.states([1, 0]).count, 2, "number of states of rows 1 and 0")
     }
     list.add("state.not-restorable", .state, ["M27"], needs: [state]) { context in
         let ids = context.specs.keys.sorted().filter { !context.specs[$0]!.flag("restorable") }

@@ -1,5 +1,3 @@
-import GymCore
-
 /// H7, M22 with several rows: what a row does depends on itself alone.
 func addVectorChecks(to list: inout CheckList) {
     list.add("vector.rows-are-single-environments", .vector, ["H7", "A8"]) { context in

@@ -159,6 +159,23 @@ package struct Message: Sendable, Hashable {
     /// The value of a field of messages.
     package func message(_ field: String) -> Message? { messages(field).last }
 
+    /// What it, or a message in it, has that came with a minor version above this one; `nil`: nothing.
+    func newest(above minor: Int) -> String? {
+        let schema = Schema.named(name)
+        for field in fields {
+            guard let known = schema.byNumber[field.number] else { continue }
+            if known.since > minor { return "\(name).\(known.name), which is of 1.\(known.since)" }
+            if case .message(let message) = field.value, let newer = message.newest(above: minor) { return newer }
+            if case .varint(let value) = field.value, let since = known.sinceOfValues[value], since > minor {
+                return "\(known.names[value] ?? "") in \(name).\(known.name), which is of 1.\(since)"
+            }
+        }
+        return nil
+    }
+
+    /// Whether it, or a message in it, has anything that came after 1.0.
+    package var hasWhatIsNewer: Bool { newest(above: 0) != nil }
+
     /// The name of the first field that is a message: which case an envelope, a space or a value is.
     package var messageCase: String? {
         for field in fields {

@@ -21,7 +21,7 @@ package struct SystemFailure: Error, CustomStringConvertible {
 }
 
 /// Bytes to and from a server, any bytes at all. Nothing here waits longer than ``timeout``, nor past ``deadline``.
-package final class RawConnection: @unchecked Sendable {
+package final class RawConnection {
     /// A frame as it came.
     package struct Frame: Sendable {
         /// The header's eight bytes.
@@ -38,8 +38,8 @@ package final class RawConnection: @unchecked Sendable {
     package var timeout: Double
     /// The moment, as ``now()`` tells it, after which nothing is waited for any more.
     package var deadline = Double.infinity
-    /// A descriptor that came with what was received, for whoever takes it; -1: none.
-    package private(set) var passedDescriptor: Int32 = -1
+    /// Descriptors that came with what was received, the oldest first, for whoever takes them.
+    private var passedDescriptors: [Int32] = []
     /// The file descriptor; -1 once closed.
     package private(set) var descriptor: Int32
     private var received: [UInt8] = []
@@ -83,18 +83,16 @@ package final class RawConnection: @unchecked Sendable {
     package func close() {
         if descriptor >= 0 { Glibc.close(descriptor) }
         descriptor = -1
-        if passedDescriptor >= 0 { Glibc.close(passedDescriptor) }
-        passedDescriptor = -1
+        for passed in passedDescriptors { Glibc.close(passed) }
+        passedDescriptors = []
     }
 
     /// Ends sending; receiving goes on.
     package func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// Gives away the descriptor that came; -1: none did.
-    package func takeDescriptor() -> Int32 {
-        defer { passedDescriptor = -1 }
-        return passedDescriptor
-    }
+    /// Gives away the oldest descriptor that came; -1: none did. That is the next answer's, also where it came with the
+    /// last bytes of the frame before (S1).
+    package func takeDescriptor() -> Int32 { passedDescriptors.isEmpty ? -1 : passedDescriptors.removeFirst() }
 
     // MARK: Sending
 
@@ -182,10 +180,7 @@ package final class RawConnection: @unchecked Sendable {
                     count = gym_receive(descriptor, buffer.baseAddress!, size, Int32(MSG_DONTWAIT), &passed)
                     initialized = max(count, 0)
                 })
-            if passed >= 0 {
-                if passedDescriptor >= 0 { Glibc.close(passedDescriptor) }
-                passedDescriptor = passed
-            }
+            if passed >= 0 { passedDescriptors.append(passed) }
             if count == -Int(EINTR) || count == -Int(EAGAIN) { continue }
             if count == 0 || count == -Int(ECONNRESET) {
                 guard received.isEmpty else {

@@ -8,7 +8,7 @@ Both take ``server="unix:PATH"``. Without it, the server in the environment vari
 without that, a ``gym-server`` is started and ended with the last environment.
 """
 
-from swift_gym.connection import Connection, EnvironmentSpec, OptionSpec, ServerStatus, connect
+from swift_gym.connection import Connection, ResourceUse, ServerStatus, connect
 from swift_gym.env import Env
 from swift_gym.errors import (
     EnvironmentFault,
@@ -21,9 +21,11 @@ from swift_gym.errors import (
     ServerTimeout,
 )
 from swift_gym.registration import register_environments, register_table
+from swift_gym.specs import EnvironmentSpec, OptionSpec
 from swift_gym.vector_env import VectorEnv
+from swift_gym.version import VERSION
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Connection",
@@ -34,6 +36,7 @@ __all__ = [
     "InvalidOption",
     "OptionSpec",
     "ProtocolError",
+    "ResourceUse",
     "ServerDied",
     "ServerError",
     "ServerNotFound",

@@ -14,16 +14,17 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from swift_gym import protocol
-from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.channel import Channel
 from swift_gym.errors import ProtocolError, ServerError
 from swift_gym.framing import REQUEST, frame
 from swift_gym.options import option_to_message
 from swift_gym.process import lease_server
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet, SharedSteps, is_available
-from swift_gym.spaces import LeafLayout, leaf_layouts, space_from_message, take_apart
+from swift_gym.spaces import LeafLayout, Room, leaf_layouts, space_from_message, take_apart
+from swift_gym.specs import EnvironmentSpec
 from swift_gym.step_frames import StepRequestFrame, StepResponseFrame
-from swift_gym.tensors import WireError, tensor_from_message
+from swift_gym.tensors import WireError, tensor_from_message, truths
 from swift_gym.values import leaf_to_message, leaves_from_messages
 
 __all__ = ["RemoteBatch", "ResetResult", "invalid_action", "mark_ended", "split_state"]
@@ -48,7 +49,7 @@ class _Resources:
     """What has to be given back when an environment ends, also when nobody closed it."""
 
     def __init__(self) -> None:
-        self.connection: Connection | None = None
+        self.connection: Channel | None = None
         self.handle = 0
         self.stack = contextlib.ExitStack()
         self._pid = os.getpid()
@@ -76,7 +77,7 @@ class RemoteBatch:
         environment: str,
         num_envs: int,
         *,
-        server: str | Connection | None,
+        server: str | Channel | None,
         token: str,
         timeout: float | None,
         autoreset: AutoresetMode,
@@ -111,17 +112,17 @@ class RemoteBatch:
         # Runs when the environment is collected, and at the end of the process.
         self._finalizer = weakref.finalize(self, resources.release)
         try:
-            if isinstance(server, Connection):
+            if isinstance(server, Channel):
                 self.connection = server
             else:
                 address = resources.stack.enter_context(lease_server(server))
-                self.connection = Connection(address, token=token, timeout=timeout)
+                self.connection = Channel(address, token=token, timeout=timeout)
                 resources.stack.callback(self.connection.close)
             resources.connection = self.connection
             response = self._make(request, transport)
             resources.handle = self.handle = response.handle
             with self.connection.understanding():
-                self._take_over(response)
+                self._take_over(response, request.make)
         except BaseException:
             self._finalizer()
             raise
@@ -143,14 +144,22 @@ class RemoteBatch:
         request.make.transport = messages.SOCKET
         return self.connection.exchange(request).make
 
-    def _take_over(self, response: messages.MakeResponse) -> None:
+    def _take_over(self, response: messages.MakeResponse, asked: messages.MakeRequest) -> None:
+        if (response.num_envs, response.autoreset) != (asked.num_envs, asked.autoreset) or not response.handle:
+            raise WireError(
+                f"asked for {asked.num_envs} environments with autoreset {asked.autoreset}, the server made "
+                f"{response.num_envs} with {response.autoreset}, of handle {response.handle}"
+            )
         self.spec = EnvironmentSpec.from_message(response.spec)
         self.num_envs: int = response.num_envs
         self.max_episode_steps: int | None = response.max_episode_steps or None
-        self.observation_space = space_from_message(response.observation_space)
-        self.action_space = space_from_message(response.action_space)
-        self.batched_observation_space = space_from_message(response.batched_observation_space)
-        self.batched_action_space = space_from_message(response.batched_action_space)
+        room = Room()
+        self.observation_space = space_from_message(response.observation_space, room)
+        self.action_space = space_from_message(response.action_space, room)
+        # Batched, each takes as many times what it takes single, and itself once more; ragged leaves become tuples.
+        room = Room((self.num_envs + 1) * room.used + 2)
+        self.batched_observation_space = space_from_message(response.batched_observation_space, room)
+        self.batched_action_space = space_from_message(response.batched_action_space, room)
         self.observation_layouts = leaf_layouts(self.observation_space)
         self.action_layouts = leaf_layouts(self.action_space)
         self.same_step = response.autoreset == messages.SAME_STEP
@@ -227,6 +236,8 @@ class RemoteBatch:
         _add_options(reset.options, options or {})
         response = self.connection.exchange(request).reset
         with self.connection.understanding():
+            if len(response.effective_seeds) != self.num_envs:
+                raise WireError(f"{len(response.effective_seeds)} seeds are in force for {self.num_envs} environments")
             leaves = leaves_from_messages(
                 self.observation_layouts, response.observation, self.num_envs, "the observation"
             )
@@ -271,6 +282,8 @@ class RemoteBatch:
         request.render.environment_index[:] = rows
         frames = self.connection.exchange(request).render.frames
         with self.connection.understanding():
+            if len(frames) != max(len(rows), 1):
+                raise WireError(f"{len(frames)} pictures came of {max(len(rows), 1)} environments")
             return [
                 tensor_from_message(frame.image).copy() if frame.WhichOneof("frame") == "image" else frame.text
                 for frame in frames
@@ -281,7 +294,11 @@ class RemoteBatch:
         request = self.request()
         request.get_state.SetInParent()
         request.get_state.environment_index[:] = rows
-        return list(self.connection.exchange(request).get_state.states)
+        states = list(self.connection.exchange(request).get_state.states)
+        with self.connection.understanding():
+            if len(states) != (len(rows) or self.num_envs):
+                raise WireError(f"{len(states)} states came of {len(rows) or self.num_envs} environments")
+        return states
 
     def set_state(self, states: Sequence[bytes], rows: Sequence[int]) -> None:
         """Has the given environments (all when none are given) take over states."""
@@ -324,7 +341,7 @@ class SocketSteps:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Channel,
         handle: int,
         observation: list[LeafLayout],
         action: list[LeafLayout],
@@ -433,8 +450,8 @@ def results_from_message(
         observation=observation,
         final_observation=final,
         rewards=np.frombuffer(response.rewards, "<f8"),
-        terminated=np.frombuffer(response.terminated, np.bool_),
-        truncated=np.frombuffer(response.truncated, np.bool_),
+        terminated=truths(np.frombuffer(response.terminated, np.uint8)),
+        truncated=truths(np.frombuffer(response.truncated, np.uint8)),
         message=response if response.info or response.final_info or response.faults else None,
         final_rows=final_rows,
     )

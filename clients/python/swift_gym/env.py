@@ -14,10 +14,12 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 
 from swift_gym.batch import RemoteBatch, invalid_action, mark_ended, split_state
-from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.channel import Channel
 from swift_gym.errors import EnvironmentFault
 from swift_gym.info import single_info
 from swift_gym.spaces import LeafLayout, row_of
+from swift_gym.specs import EnvironmentSpec
+from swift_gym.tensors import truths
 
 __all__ = ["Env"]
 
@@ -82,7 +84,7 @@ class Env(gymnasium.Env[Any, Any]):
         self,
         environment: str,
         *,
-        server: str | Connection | None = None,
+        server: str | Channel | None = None,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         transport: str = "auto",
@@ -307,6 +309,8 @@ def _observation_reader(batch: RemoteBatch) -> Callable[[list[Any]], Any]:
         if isinstance(space, spaces.Tuple):
             return lambda leaves: tuple(leaf.item(0) for leaf in leaves)
         return lambda leaves: leaves[0].item(0)
+    if isinstance(space, spaces.Box) and space.shape and space.dtype == np.bool_:
+        return lambda leaves: truths(leaves[0][0])
     if isinstance(space, spaces.Box) and space.shape:
         return lambda leaves: leaves[0][0].copy()
     return lambda leaves: _first_row(batch, leaves)

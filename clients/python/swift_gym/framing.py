@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ HEADER_SIZE = _HEADER.size
 _INITIAL_CAPACITY = 64 << 10
 # Room for one descriptor; the kernel drops what does not fit.
 _ANCILLARY_SIZE = socket.CMSG_SPACE(4)
+# Descriptors that are kept until they are taken: one for each make under way.
+_MOST_DESCRIPTORS = 16
 
 
 class FrameError(Exception):
@@ -72,6 +75,8 @@ class FrameReader:
         """A reader of frames of the given kinds, with bodies up to ``max_body`` bytes."""
         self.max_body = max_body
         self.bytes_received = 0
+        self.deadline: float | None = None
+        """The moment, of ``time.monotonic``, after which no more bytes are waited for; ``None``: never."""
         self._kinds = kinds
         self._socket = stream
         self._memory = bytearray(_INITIAL_CAPACITY)
@@ -85,6 +90,8 @@ class FrameReader:
 
         Raises:
             FrameError: what came is not a frame.
+            BlockingIOError: a receive took as long as the socket allows, or :attr:`deadline` has passed; what came is
+                kept.
             OSError: the socket failed.
 
         """
@@ -134,6 +141,14 @@ class FrameReader:
         """The oldest descriptor that came with the frames read so far; the caller closes it."""
         return self._descriptors.pop(0) if self._descriptors else None
 
+    def _keep(self, descriptors: tuple[int, ...]) -> None:
+        """Keeps descriptors that came; more than anybody could be waiting for are closed."""
+        for descriptor in descriptors:
+            if len(self._descriptors) < _MOST_DESCRIPTORS:
+                self._descriptors.append(descriptor)
+            else:
+                os.close(descriptor)
+
     def close(self) -> None:
         """Closes descriptors that nobody took."""
         while self._descriptors:
@@ -142,6 +157,8 @@ class FrameReader:
     def _fill(self, count: int) -> bool:
         """Receives until ``count`` bytes lie at the start; ``False``: the other side closed before the first."""
         while self._end - self._start < count:
+            if self.deadline is not None and time.monotonic() >= self.deadline:
+                raise BlockingIOError
             if self._end == len(self._memory):
                 self._make_room(count)
             received, ancillary, _, _ = self._socket.recvmsg_into(
@@ -149,7 +166,7 @@ class FrameReader:
             )
             for level, kind, data in ancillary:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    self._descriptors.extend(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
+                    self._keep(struct.unpack(f"{len(data) // 4}i", data[: len(data) // 4 * 4]))
             if received == 0:
                 if self._end == self._start and count == HEADER_SIZE:
                     return False

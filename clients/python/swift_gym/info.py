@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swift_gym.protocol import messages
-from swift_gym.tensors import WireError, tensor_from_message
+from swift_gym.tensors import WireError, tensor_from_message, truths
 from swift_gym.values import plain_value_from_message
 
 __all__ = ["single_info", "vector_info"]
+
+# What an array of info may take: some of its rows come, all of them are made. A gibibyte.
+_MOST_BYTES = 1 << 30
 
 
 def single_info(columns: Iterable[messages.InfoColumn]) -> dict[str, Any]:
@@ -22,9 +26,14 @@ def single_info(columns: Iterable[messages.InfoColumn]) -> dict[str, Any]:
         if column.mask[:1] != b"\x01":
             continue
         if column.WhichOneof("values") == "tensor":
-            row = tensor_from_message(column.tensor)[0]
+            values = tensor_from_message(column.tensor)
+            if values.shape[:1] != (1,):
+                raise WireError(f"info {column.name!r} has values of shape {values.shape}, not of one row")
+            row = values[0]
             info[column.name] = row.copy() if isinstance(row, np.ndarray) else row.item()
         else:
+            if len(column.objects.values) != 1:
+                raise WireError(f"info {column.name!r} has {len(column.objects.values)} values, not one")
             info[column.name] = plain_value_from_message(column.objects.values[0])
     return info
 
@@ -41,7 +50,7 @@ def vector_info(
     infos: dict[str, Any] = {}
     count = num_envs if rows is None else len(rows)
     for column in columns:
-        mask = np.frombuffer(column.mask, np.bool_)
+        mask = truths(np.frombuffer(column.mask, np.uint8))
         if len(mask) != count:
             raise WireError(f"info {column.name!r} has a mask of {len(mask)} rows, not {count}")
         if column.WhichOneof("values") == "tensor":
@@ -57,8 +66,10 @@ def vector_info(
             for row in np.flatnonzero(mask):
                 values[row] = plain_value_from_message(items[row])
         if rows is None:
-            infos[column.name], infos[f"_{column.name}"] = values, mask.copy()
+            infos[column.name], infos[f"_{column.name}"] = values, mask
         else:
+            if values.dtype != object and num_envs * math.prod(values.shape[1:]) * values.itemsize > _MOST_BYTES:
+                raise WireError(f"info {column.name!r}, of shape {values.shape[1:]}, is too large for {num_envs} rows")
             full = (
                 np.full(num_envs, None, dtype=object)
                 if values.dtype == object

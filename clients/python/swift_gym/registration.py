@@ -9,8 +9,9 @@ from __future__ import annotations
 import gymnasium
 from gymnasium.envs.registration import registry
 
-from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.connection import Connection
 from swift_gym.process import lease_server
+from swift_gym.specs import EnvironmentSpec
 
 __all__ = ["NAMESPACE", "register_environments"]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import math
 import mmap
 import os
 import platform
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from swift_gym.connection import Connection
+from swift_gym.channel import Channel
 from swift_gym.errors import ProtocolError, ServerError, ServerTimeout
 from swift_gym.protocol import messages
 from swift_gym.spaces import LeafLayout
@@ -106,7 +107,7 @@ class SharedSteps:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Channel,
         handle: int,
         description: messages.SharedMemory,
         descriptor: int,
@@ -143,12 +144,14 @@ class SharedSteps:
         control = description.control_offset
         if control % 64 or control > size - _CONTROL_BYTES:
             raise ProtocolError("the control block is not inside the shared memory")
+        self._taken = [(control, control + _CONTROL_BYTES, "the control block")]
         self._control = memoryview(self._memory)[control : control + _CONTROL_BYTES].cast("I")
         self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory)) + control
         self.actions = self._views(description.actions, action, num_envs)
         if len(description.results) != 2:
             raise ProtocolError(f"the shared memory has {len(description.results)} sets of results, not 2")
         self.results = [self._result_set(regions, observation, num_envs, same_step) for regions in description.results]
+        connection.expect_steps(handle)
         self._number = 0
         self.is_under_way = False
         """Whether a step was begun and not finished."""
@@ -182,9 +185,15 @@ class SharedSteps:
     def _view(self, region: messages.Region, dtype: np.dtype[Any] | None, shape: tuple[int, ...]) -> NDArray[Any]:
         if dtype is None or dtype_from_wire(region.dtype) != dtype or tuple(region.shape) != shape:
             raise ProtocolError(f"a region of the shared memory is not {dtype} of shape {shape}")
-        count = int(np.prod(shape, dtype=np.int64))
-        if region.offset % 64 or region.offset + count * dtype.itemsize > len(self._memory):
+        count = math.prod(shape)
+        start, end = region.offset, region.offset + count * dtype.itemsize
+        if start % 64 or end > len(self._memory):
             raise ProtocolError("a region is not inside the shared memory")
+        # Results that lie in each other's place, or actions in theirs, would not be what the server says they are.
+        for other_start, other_end, name in self._taken:
+            if start < other_end and other_start < end:
+                raise ProtocolError(f"a region of {dtype} of shape {shape} overlaps {name}")
+        self._taken.append((start, end, f"another of {dtype} of shape {shape}"))
         return np.frombuffer(self._memory, dtype, count, region.offset).reshape(shape)
 
     # ------------------------------------------------------------------------------------ stepping

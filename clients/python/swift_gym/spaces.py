@@ -7,6 +7,7 @@ sequence, graph, one-of) is a list of values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,19 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from swift_gym.protocol import messages
-from swift_gym.tensors import WireError, dtype_from_wire, dtype_to_wire, tensor_from_message, tensor_to_message
+from swift_gym.tensors import (
+    MOST_AXES,
+    WireError,
+    dtype_from_wire,
+    dtype_to_wire,
+    tensor_from_message,
+    tensor_to_message,
+)
 
 __all__ = [
+    "MOST_ELEMENTS",
     "LeafLayout",
+    "Room",
     "assemble",
     "leaf_layouts",
     "members_of",
@@ -29,6 +39,32 @@ __all__ = [
     "take_apart",
     "take_apart_once",
 ]
+
+
+# Elements that the spaces of one message may have, all of them together: 16 million, those of 160 pictures of
+# an arcade game. A box's bound may be a scalar, so that a message says nothing of how large its space becomes.
+MOST_ELEMENTS = 1 << 24
+
+
+class Room:
+    """How many elements spaces may still have."""
+
+    def __init__(self, most: int = MOST_ELEMENTS) -> None:
+        self._most = most
+        self.used = 0
+
+    def take(self, shape: Sequence[int]) -> None:
+        """Takes room for so many elements, at least for one.
+
+        Raises:
+            WireError: there is not so much.
+
+        """
+        if len(shape) > MOST_AXES:
+            raise WireError(f"a space has {len(shape)} axes; at most {MOST_AXES} are taken")
+        self.used += max(math.prod(shape), 1)
+        if self.used > self._most:
+            raise WireError(f"spaces have more than {self._most} elements, one of them of shape {tuple(shape)}")
 
 
 def _uniform(bound: NDArray[Any]) -> NDArray[Any]:
@@ -85,8 +121,11 @@ def space_to_message(space: spaces.Space[Any]) -> messages.Space:
     return message
 
 
-def space_from_message(message: messages.Space) -> spaces.Space[Any]:
+def space_from_message(message: messages.Space, room: Room | None = None) -> spaces.Space[Any]:
     """The space that the message describes.
+
+    Args:
+        room: for how many elements there is room, of this space and of others; by default for :data:`MOST_ELEMENTS`.
 
     Raises:
         WireError: the message is empty, inconsistent, or of a kind that this version does not know.
@@ -95,11 +134,20 @@ def space_from_message(message: messages.Space) -> spaces.Space[Any]:
     kind = message.WhichOneof("space")
     if kind is None:
         raise WireError("a space is empty, or of a kind that this version does not know")
-    return _FROM_MESSAGE[kind](getattr(message, kind))
+    room = room or Room()
+    room.take(())
+    try:
+        return _FROM_MESSAGE[kind](getattr(message, kind), room)
+    except WireError:
+        raise
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as problem:
+        # Gymnasium's own words for what makes no space: text that ends before it begins, bounds the wrong way round.
+        raise WireError(f"this is no {kind} space: {problem or type(problem).__name__}") from None
 
 
-def _box(message: messages.BoxSpace) -> spaces.Space[Any]:
+def _box(message: messages.BoxSpace, room: Room) -> spaces.Space[Any]:
     shape = tuple(message.shape)
+    room.take(shape)
     low, high = tensor_from_message(message.low), tensor_from_message(message.high)
     for bound in (low, high):
         if bound.shape not in ((), shape):
@@ -111,14 +159,15 @@ def _box(message: messages.BoxSpace) -> spaces.Space[Any]:
     )
 
 
-def _discrete(message: messages.DiscreteSpace) -> spaces.Space[Any]:
+def _discrete(message: messages.DiscreteSpace, room: Room) -> spaces.Space[Any]:
     if message.n < 1:
         raise WireError(f"a discrete space has {message.n} members")
     return spaces.Discrete(message.n, start=message.start)
 
 
-def _multi_discrete(message: messages.MultiDiscreteSpace) -> spaces.Space[Any]:
+def _multi_discrete(message: messages.MultiDiscreteSpace, room: Room) -> spaces.Space[Any]:
     shape = tuple(message.shape)
+    room.take(shape)
     try:
         nvec = np.array(message.nvec, np.int64).reshape(shape)
         start = np.array(message.start, np.int64).reshape(shape) if message.start else None
@@ -127,40 +176,43 @@ def _multi_discrete(message: messages.MultiDiscreteSpace) -> spaces.Space[Any]:
         raise WireError(f"a multi-discrete space's parts do not fit its shape {shape}: {problem}") from None
 
 
-def _multi_binary(message: messages.MultiBinarySpace) -> spaces.Space[Any]:
+def _multi_binary(message: messages.MultiBinarySpace, room: Room) -> spaces.Space[Any]:
     shape = tuple(message.shape)
+    room.take(shape)
     return spaces.MultiBinary(shape[0] if len(shape) == 1 else shape)
 
 
-def _text(message: messages.TextSpace) -> spaces.Space[Any]:
+def _text(message: messages.TextSpace, room: Room) -> spaces.Space[Any]:
     return spaces.Text(message.max_length, min_length=message.min_length, charset=message.charset)
 
 
-def _dict(message: messages.DictSpace) -> spaces.Space[Any]:
+def _dict(message: messages.DictSpace, room: Room) -> spaces.Space[Any]:
     # A sequence of pairs keeps their order, which a mapping would not: Gymnasium sorts those.
-    return spaces.Dict([(entry.key, space_from_message(entry.space)) for entry in message.entries])
+    return spaces.Dict([(entry.key, space_from_message(entry.space, room)) for entry in message.entries])
 
 
-def _tuple(message: messages.TupleSpace) -> spaces.Space[Any]:
-    return spaces.Tuple([space_from_message(member) for member in message.spaces])
+def _tuple(message: messages.TupleSpace, room: Room) -> spaces.Space[Any]:
+    return spaces.Tuple([space_from_message(member, room) for member in message.spaces])
 
 
-def _sequence(message: messages.SequenceSpace) -> spaces.Space[Any]:
-    return spaces.Sequence(space_from_message(message.space), stack=message.stack)
+def _sequence(message: messages.SequenceSpace, room: Room) -> spaces.Space[Any]:
+    return spaces.Sequence(space_from_message(message.space, room), stack=message.stack)
 
 
-def _graph(message: messages.GraphSpace) -> spaces.Space[Any]:
-    return spaces.Graph(
-        space_from_message(message.node_space),
-        space_from_message(message.edge_space) if message.HasField("edge_space") else None,
-    )
+def _graph(message: messages.GraphSpace, room: Room) -> spaces.Space[Any]:
+    node = space_from_message(message.node_space, room)
+    edge = space_from_message(message.edge_space, room) if message.HasField("edge_space") else None
+    for part in (node, edge):
+        if part is not None and not isinstance(part, (spaces.Box, spaces.Discrete)):
+            raise WireError(f"nodes and edges of a graph are of boxes or discrete spaces, not of {part}")
+    return spaces.Graph(node, edge)
 
 
-def _one_of(message: messages.OneOfSpace) -> spaces.Space[Any]:
-    return spaces.OneOf([space_from_message(member) for member in message.spaces])
+def _one_of(message: messages.OneOfSpace, room: Room) -> spaces.Space[Any]:
+    return spaces.OneOf([space_from_message(member, room) for member in message.spaces])
 
 
-_FROM_MESSAGE: dict[str, Callable[[Any], spaces.Space[Any]]] = {
+_FROM_MESSAGE: dict[str, Callable[[Any, Room], spaces.Space[Any]]] = {
     "box": _box,
     "discrete": _discrete,
     "multi_discrete": _multi_discrete,

@@ -9,6 +9,7 @@ decoded as any other message: servers are free in how they encode.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from swift_gym.framing import HEADER_SIZE, REQUEST, RESPONSE, header
 from swift_gym.protocol import messages
 from swift_gym.spaces import LeafLayout
-from swift_gym.tensors import dtype_to_wire
+from swift_gym.tensors import dtype_to_wire, truths
 
 __all__ = ["STEP_IDS", "StepRequestFrame", "StepResponseFrame"]
 
@@ -57,7 +58,7 @@ def _leaves(field: int, layouts: Sequence[LeafLayout], rows: int) -> list[_Piece
     for layout in layouts:
         assert layout.dtype is not None
         shape = (rows, *layout.shape)
-        data = int(np.prod(shape, dtype=np.int64)) * layout.dtype.itemsize
+        data = math.prod(shape) * layout.dtype.itemsize
         tensor = [
             _number(messages.Tensor.DTYPE_FIELD_NUMBER, dtype_to_wire(layout.dtype)),
             *_bytes(messages.Tensor.SHAPE_FIELD_NUMBER, b"".join(map(_varint, shape))),
@@ -162,7 +163,7 @@ class StepResponseFrame:
         """The leaves of the observations, which lie in the frame."""
         return [
             # Bytes other than 0 and 1 would be undefined as booleans.
-            (np.frombuffer(frame, np.uint8, count, start) != 0).reshape(shape)
+            truths(np.frombuffer(frame, np.uint8, count, start)).reshape(shape)
             if dtype == np.bool_
             else np.frombuffer(frame, dtype, count, start).reshape(shape)
             for dtype, count, start, shape in self._leaves
@@ -173,9 +174,9 @@ class StepResponseFrame:
         return np.frombuffer(frame, "<f8", self._num_envs, self._rewards)
 
     def terminated(self, frame: bytes) -> NDArray[np.bool_]:
-        """The flags, which lie in the frame."""
-        return np.frombuffer(frame, np.bool_, self._num_envs, self._terminated)
+        """The flags."""
+        return truths(np.frombuffer(frame, np.uint8, self._num_envs, self._terminated))
 
     def truncated(self, frame: bytes) -> NDArray[np.bool_]:
-        """The flags, which lie in the frame."""
-        return np.frombuffer(frame, np.bool_, self._num_envs, self._truncated)
+        """The flags."""
+        return truths(np.frombuffer(frame, np.uint8, self._num_envs, self._truncated))

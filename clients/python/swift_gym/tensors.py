@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import numpy as np
@@ -10,17 +11,24 @@ from numpy.typing import NDArray
 from swift_gym.protocol import messages
 
 __all__ = [
+    "MOST_AXES",
     "WireError",
     "dtype_from_wire",
     "dtype_to_wire",
     "tensor_from_message",
     "tensor_to_message",
+    "truths",
 ]
 
 
 class WireError(ValueError):
     """Something does not fit the protocol or the space that it should be a member of."""
 
+
+# What NumPy takes in all its versions.
+MOST_AXES = 32
+# Elements that a tensor without any would have if its axes of no extent had one.
+MOST_EMPTY = 1 << 32
 
 _DTYPES: dict[int, np.dtype[Any]] = {
     messages.BOOL: np.dtype(np.bool_),
@@ -70,13 +78,24 @@ def tensor_from_message(message: messages.Tensor) -> NDArray[Any]:
     """The tensor as an array that cannot be written to: it lies in the message's own memory."""
     dtype = dtype_from_wire(message.dtype)
     shape = tuple(message.shape)
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
+    if len(shape) > MOST_AXES:
+        raise WireError(f"a tensor has {len(shape)} axes; at most {MOST_AXES} are taken")
+    size = dtype.itemsize * math.prod(shape)
     if len(message.data) != size:
         raise WireError(f"a {dtype} tensor of shape {shape} takes {size} bytes, {len(message.data)} came")
+    if size == 0 and math.prod(extent or 1 for extent in shape) > MOST_EMPTY:
+        # NumPy does not take these, though there is nothing in them.
+        raise WireError(f"a tensor of no elements has the shape {shape}")
     if dtype == np.bool_:
-        # Bytes other than 0 and 1 would be undefined as booleans.
-        flags: NDArray[Any] = np.frombuffer(message.data, np.uint8) != 0
-        return flags.reshape(shape)
+        # Bytes other than 0 and 1 would be undefined as booleans (T1).
+        flags = np.frombuffer(message.data, np.uint8)
+        if flags.size and flags.max() > 1:
+            raise WireError(f"a truth value is {flags.max()}; it is 0 or 1")
+        return flags.view(np.bool_).reshape(shape)
     return np.frombuffer(message.data, dtype).reshape(shape)
+
+
+def truths(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Truth values from bytes that somebody else wrote: whatever is not 0 is true, and NumPy counts on 1."""
+    found: NDArray[np.bool_] = np.ascontiguousarray(values).view(np.uint8) != 0
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,12 +14,13 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from swift_gym.batch import RemoteBatch, invalid_action, mark_ended, split_state
-from swift_gym.connection import Connection, EnvironmentSpec
+from swift_gym.channel import Channel
 from swift_gym.info import vector_info
 from swift_gym.protocol import messages
 from swift_gym.shared_memory import ResultSet
 from swift_gym.spaces import LeafLayout, assemble, row_of
-from swift_gym.tensors import WireError
+from swift_gym.specs import EnvironmentSpec
+from swift_gym.tensors import WireError, truths
 
 __all__ = ["VectorEnv"]
 
@@ -53,7 +55,7 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         environment: str,
         num_envs: int = 1,
         *,
-        server: str | Connection | None = None,
+        server: str | Channel | None = None,
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -276,6 +278,11 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._batch.request()
 
     def _results(self, result: ResultSet) -> _StepResult:
+        if self._batch.transport == "shared-memory":
+            # What lies there the server can change at any time: these are looked at more than once.
+            result = dataclasses.replace(
+                result, terminated=truths(result.terminated), truncated=truths(result.truncated)
+            )
         self._flags = result.terminated, result.truncated
         return self._step_result(result, self._infos(result))
 
@@ -284,7 +291,10 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if not self.copy:
             observation = assemble(self.single_observation_space, iter(result.observation))
             return observation, result.rewards, terminated, truncated, infos
-        leaves = (leaf.copy() if isinstance(leaf, np.ndarray) else leaf for leaf in result.observation)
+        leaves = (
+            leaf if not isinstance(leaf, np.ndarray) else truths(leaf) if leaf.dtype == np.bool_ else leaf.copy()
+            for leaf in result.observation
+        )
         observation = assemble(self.single_observation_space, leaves)
         return observation, result.rewards.copy(), terminated.copy(), truncated.copy(), infos
 

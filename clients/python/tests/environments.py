@@ -114,5 +114,23 @@ class TextEnvironment(gymnasium.Env[Any, Any]):
         return action, 1.0, action == "end", False, {}
 
 
-for name, entry in (("Everything", Everything), ("Counter", Counter), ("Text", TextEnvironment)):
+class Large(gymnasium.Env[Any, Any]):
+    """Keeps a megabyte, so that its states have one."""
+
+    observation_space = spaces.Discrete(2)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.kept = np.arange(1 << 20, dtype=np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action: Any) -> Any:
+        return int(action), 0.0, False, False, {}
+
+
+ENTRIES = (("Everything", Everything), ("Counter", Counter), ("Text", TextEnvironment), ("Large", Large))
+for name, entry in ENTRIES:
     gymnasium.register(f"swift_gym_tests/{name}-v0", entry)

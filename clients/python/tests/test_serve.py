@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -89,6 +90,12 @@ class Raw:
         return response.make.handle
 
 
+def _peak(server: RunningServer) -> int:
+    """The most memory that a server has had, in bytes."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) << 10
+
+
 def discrete(*actions: int) -> list[messages.Leaf]:
     data = np.array(actions, "<i8").tobytes()
     return [messages.Leaf(tensor=messages.Tensor(dtype=messages.INT64, shape=[len(actions)], data=data))]
@@ -149,7 +156,7 @@ class TestHello:
         with Raw(python_server, hello=False) as client:
             client.send(hello=messages.HelloRequest(major=2, minor=3))
             error = client.end_with("UNSUPPORTED_VERSION")
-            assert "1.0" in error.message and "2.3" in error.message
+            assert "1.1" in error.message and "2.3" in error.message
             assert (error.details[0].field, error.details[0].expected, error.details[0].got) == ("major", "1", "2")
 
     def test_twice(self, python_server: RunningServer) -> None:
@@ -158,7 +165,7 @@ class TestHello:
 
     def test_capabilities(self, python_server: RunningServer) -> None:
         with Raw(python_server, minor=7, capabilities=["render.v1", "teleport.v3", "async.v1"]) as client:
-            assert client.hello.minor == 0
+            assert client.hello.minor == 1
             assert list(client.hello.capabilities) == ["render.v1"]
             handle = client.make()
             for request in ({"get_state": {}}, {"sample": {}}, {"receive": {}}):
@@ -296,6 +303,64 @@ class TestRequests:
             assert client.refusal(id=2, handle=handle, render={}) == "RESPONSE_TOO_LARGE"
             assert client.ask(id=3, ping={}).id == 3
 
+    def test_what_is_newer_is_kept_from_a_client_of_one_zero(self, python_server: RunningServer) -> None:
+        for minor in (0, 1):
+            with Raw(python_server, minor=minor) as client:
+                assert (client.hello.minor, client.hello.limits.max_server_memory_bytes > 0) == (minor, minor == 1)
+                status = client.ask(id=1, status={}).status
+                assert bool(status.connection_use) is bool(status.server_use) is (minor == 1)
+                handle = client.make(num_envs=2, want_step_time=True)
+                client.ask(id=2, handle=handle, reset={})
+                step = client.ask(id=3, handle=handle, step={"action": discrete(0, 1)}).step
+                assert len(step.step_nanoseconds) == 16 * minor
+                states = client.ask(id=4, handle=handle, get_state={}).get_state.states
+                other = client.make("Pendulum-v1")
+                code = client.refusal(id=5, handle=other, set_state={"states": states[:1]})
+                assert code == ("INCOMPATIBLE_STATE" if minor else "INVALID_STATE")
+
+    def test_a_state_of_other_options_names_them(self, python_server: RunningServer) -> None:
+        def option(name: str, value: float) -> list[messages.Option]:
+            return [messages.Option(name=name, value=messages.OptionValue(real=value))]
+
+        with Raw(python_server, minor=1) as client:
+            plain = client.make("Pendulum-v1")
+            moon = client.make("Pendulum-v1", options=option("g", 1.6))
+            earth = client.make("Pendulum-v1", options=option("g", 10))
+            state = client.ask(id=1, handle=plain, get_state={}).get_state.states
+            client.send(id=2, handle=moon, set_state={"states": state})
+            error = client.receive().error
+            assert error.code == messages.INCOMPATIBLE_STATE
+            (detail,) = error.details
+            assert (detail.field, detail.expected, detail.got) == ("states.options", "g=1.6", "g=10.0")
+            # To name the default is to leave it out.
+            assert client.ask(id=3, handle=earth, set_state={"states": state}).WhichOneof("message") == "set_state"
+
+    def test_no_answer_is_built_that_cannot_be_sent(self, start_python: Start) -> None:
+        # A megabyte of states a row: what is built is a little more than what may be sent, not sixty times as much.
+        server = start_python("environments:swift_gym_tests/Large-v0", "--max-frame-bytes", str(2 << 20))
+        with Raw(server, minor=1) as client:
+            handle = client.make("swift_gym_tests/Large-v0", num_envs=60)
+            client.ask(id=1, handle=handle, reset={})
+            before = _peak(server)
+            assert client.refusal(id=2, handle=handle, get_state={}) == "RESPONSE_TOO_LARGE"
+            twice = {"environment_index": [0] * 300}
+            assert client.refusal(id=3, handle=handle, get_state=twice) == "INVALID_ARGUMENT"
+            assert _peak(server) - before < 20 << 20
+            assert len(client.ask(id=4, handle=handle, get_state={"environment_index": [7]}).get_state.states) == 1
+
+    def test_text_with_a_zero(self, python_server: RunningServer) -> None:
+        with Raw(python_server) as client:
+            assert client.refusal(id=2, make={"id": "CartPole-v1\0junk"}) == "MALFORMED_MESSAGE"
+            assert client.refusal(id=3, make={"id": "CartPole-v1", "render_mode": "\0"}) == "MALFORMED_MESSAGE"
+
+    def test_what_was_refused_for_its_size_did_not_happen(self, start_python: Start) -> None:
+        server = start_python("CartPole-v1")
+        with Raw(server, minor=1, max_frame_bytes=4096) as client:
+            assert client.refusal(id=1, make={"id": "CartPole-v1", "num_envs": 3000}) == "RESPONSE_TOO_LARGE"
+            status = client.ask(id=2, status={}).status
+            assert status.environments == 0
+            assert {use.resource: use.used for use in status.connection_use}["handles"] == 0
+
     def test_shutdown(self, start_python: Start) -> None:
         server = start_python()
         with Raw(server) as client:
@@ -341,6 +406,19 @@ class TestLimits:
             assert kind == 3 and messages.Notice.FromString(body).reaped.idle_seconds >= 1
             with pytest.raises(EOFError):
                 client.frame()
+
+    def test_bytes_that_trickle_in_are_no_activity(self, start_python: Start) -> None:
+        server = start_python("CartPole-v1", "--idle-timeout", "1")
+        with Raw(server) as client:
+            client.send_bytes(struct.pack("<IBBH", 4000, 1, 0, 0))
+            # Each within the limit of the one before; a server that counts bytes as activity lets all of them come.
+            client.socket.settimeout(0.1)
+            for _ in range(600):
+                client.send_bytes(b"\0")
+                with contextlib.suppress(TimeoutError):
+                    kind, body = client.frame()
+                    break
+            assert kind == 3 and messages.Notice.FromString(body).reaped.idle_seconds >= 1
 
     def test_environments_end_with_their_connection(self, start_python: Start) -> None:
         server = start_python()

@@ -3,7 +3,7 @@
 from swift_gym.protocol import gym_pb2 as messages
 
 MAJOR = 1
-MINOR = 0
+MINOR = 1
 
 SHARED_MEMORY = "shared-memory.v1"
 ASYNCHRONOUS = "async.v1"

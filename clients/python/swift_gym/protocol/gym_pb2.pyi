@@ -69,6 +69,7 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENVIRONMENT_FAULT: _ClassVar[ErrorCode]
     SHUTTING_DOWN: _ClassVar[ErrorCode]
     INTERNAL: _ClassVar[ErrorCode]
+    INCOMPATIBLE_STATE: _ClassVar[ErrorCode]
 DTYPE_UNSPECIFIED: DType
 BOOL: DType
 INT8: DType
@@ -118,6 +119,7 @@ NOT_ALLOWED: ErrorCode
 ENVIRONMENT_FAULT: ErrorCode
 SHUTTING_DOWN: ErrorCode
 INTERNAL: ErrorCode
+INCOMPATIBLE_STATE: ErrorCode
 
 class Request(_message.Message):
     __slots__ = ("id", "handle", "step", "reset", "send", "receive", "render", "close", "hello", "ping", "status", "list", "make", "get_state", "set_state", "sample", "contains", "shutdown")
@@ -462,7 +464,7 @@ class HelloResponse(_message.Message):
     def __init__(self, major: _Optional[int] = ..., minor: _Optional[int] = ..., server_name: _Optional[str] = ..., server_version: _Optional[str] = ..., capabilities: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., session_id: _Optional[int] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_frame_bytes", "max_connections", "max_handles", "max_environments", "max_pending_requests", "max_memory_bytes", "idle_timeout_seconds")
+    __slots__ = ("max_frame_bytes", "max_connections", "max_handles", "max_environments", "max_pending_requests", "max_memory_bytes", "idle_timeout_seconds", "max_threads", "max_server_memory_bytes")
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     MAX_HANDLES_FIELD_NUMBER: _ClassVar[int]
@@ -470,6 +472,8 @@ class Limits(_message.Message):
     MAX_PENDING_REQUESTS_FIELD_NUMBER: _ClassVar[int]
     MAX_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     IDLE_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MAX_THREADS_FIELD_NUMBER: _ClassVar[int]
+    MAX_SERVER_MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     max_frame_bytes: int
     max_connections: int
     max_handles: int
@@ -477,7 +481,9 @@ class Limits(_message.Message):
     max_pending_requests: int
     max_memory_bytes: int
     idle_timeout_seconds: int
-    def __init__(self, max_frame_bytes: _Optional[int] = ..., max_connections: _Optional[int] = ..., max_handles: _Optional[int] = ..., max_environments: _Optional[int] = ..., max_pending_requests: _Optional[int] = ..., max_memory_bytes: _Optional[int] = ..., idle_timeout_seconds: _Optional[int] = ...) -> None: ...
+    max_threads: int
+    max_server_memory_bytes: int
+    def __init__(self, max_frame_bytes: _Optional[int] = ..., max_connections: _Optional[int] = ..., max_handles: _Optional[int] = ..., max_environments: _Optional[int] = ..., max_pending_requests: _Optional[int] = ..., max_memory_bytes: _Optional[int] = ..., idle_timeout_seconds: _Optional[int] = ..., max_threads: _Optional[int] = ..., max_server_memory_bytes: _Optional[int] = ...) -> None: ...
 
 class PingRequest(_message.Message):
     __slots__ = ()
@@ -492,7 +498,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("uptime_seconds", "connections", "environments", "steps", "bytes_received", "bytes_sent", "errors", "connections_total")
+    __slots__ = ("uptime_seconds", "connections", "environments", "steps", "bytes_received", "bytes_sent", "errors", "connections_total", "connection_use", "server_use")
     UPTIME_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     ENVIRONMENTS_FIELD_NUMBER: _ClassVar[int]
@@ -501,6 +507,8 @@ class StatusResponse(_message.Message):
     BYTES_SENT_FIELD_NUMBER: _ClassVar[int]
     ERRORS_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_USE_FIELD_NUMBER: _ClassVar[int]
+    SERVER_USE_FIELD_NUMBER: _ClassVar[int]
     uptime_seconds: float
     connections: int
     environments: int
@@ -509,7 +517,19 @@ class StatusResponse(_message.Message):
     bytes_sent: int
     errors: int
     connections_total: int
-    def __init__(self, uptime_seconds: _Optional[float] = ..., connections: _Optional[int] = ..., environments: _Optional[int] = ..., steps: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., errors: _Optional[int] = ..., connections_total: _Optional[int] = ...) -> None: ...
+    connection_use: _containers.RepeatedCompositeFieldContainer[ResourceUse]
+    server_use: _containers.RepeatedCompositeFieldContainer[ResourceUse]
+    def __init__(self, uptime_seconds: _Optional[float] = ..., connections: _Optional[int] = ..., environments: _Optional[int] = ..., steps: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ..., errors: _Optional[int] = ..., connections_total: _Optional[int] = ..., connection_use: _Optional[_Iterable[_Union[ResourceUse, _Mapping]]] = ..., server_use: _Optional[_Iterable[_Union[ResourceUse, _Mapping]]] = ...) -> None: ...
+
+class ResourceUse(_message.Message):
+    __slots__ = ("resource", "used", "limit")
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    resource: str
+    used: int
+    limit: int
+    def __init__(self, resource: _Optional[str] = ..., used: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class ShutdownRequest(_message.Message):
     __slots__ = ()
@@ -560,7 +580,7 @@ class ListResponse(_message.Message):
     def __init__(self, environments: _Optional[_Iterable[_Union[EnvironmentSpec, _Mapping]]] = ...) -> None: ...
 
 class MakeRequest(_message.Message):
-    __slots__ = ("id", "num_envs", "options", "autoreset", "render_mode", "max_episode_steps", "transport", "check_observations", "pass_out_of_bounds", "autoreset_options")
+    __slots__ = ("id", "num_envs", "options", "autoreset", "render_mode", "max_episode_steps", "transport", "check_observations", "pass_out_of_bounds", "autoreset_options", "want_step_time")
     ID_FIELD_NUMBER: _ClassVar[int]
     NUM_ENVS_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
@@ -571,6 +591,7 @@ class MakeRequest(_message.Message):
     CHECK_OBSERVATIONS_FIELD_NUMBER: _ClassVar[int]
     PASS_OUT_OF_BOUNDS_FIELD_NUMBER: _ClassVar[int]
     AUTORESET_OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    WANT_STEP_TIME_FIELD_NUMBER: _ClassVar[int]
     id: str
     num_envs: int
     options: _containers.RepeatedCompositeFieldContainer[Option]
@@ -581,7 +602,8 @@ class MakeRequest(_message.Message):
     check_observations: bool
     pass_out_of_bounds: bool
     autoreset_options: _containers.RepeatedCompositeFieldContainer[Option]
-    def __init__(self, id: _Optional[str] = ..., num_envs: _Optional[int] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., autoreset: _Optional[_Union[AutoresetMode, str]] = ..., render_mode: _Optional[str] = ..., max_episode_steps: _Optional[int] = ..., transport: _Optional[_Union[Transport, str]] = ..., check_observations: bool = ..., pass_out_of_bounds: bool = ..., autoreset_options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ...) -> None: ...
+    want_step_time: bool
+    def __init__(self, id: _Optional[str] = ..., num_envs: _Optional[int] = ..., options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., autoreset: _Optional[_Union[AutoresetMode, str]] = ..., render_mode: _Optional[str] = ..., max_episode_steps: _Optional[int] = ..., transport: _Optional[_Union[Transport, str]] = ..., check_observations: bool = ..., pass_out_of_bounds: bool = ..., autoreset_options: _Optional[_Iterable[_Union[Option, _Mapping]]] = ..., want_step_time: bool = ...) -> None: ...
 
 class MakeResponse(_message.Message):
     __slots__ = ("handle", "num_envs", "spec", "observation_space", "action_space", "batched_observation_space", "batched_action_space", "autoreset", "transport", "max_episode_steps", "shared_memory")
@@ -622,7 +644,7 @@ class SharedMemory(_message.Message):
     def __init__(self, size: _Optional[int] = ..., control_offset: _Optional[int] = ..., actions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., results: _Optional[_Iterable[_Union[ResultRegions, _Mapping]]] = ...) -> None: ...
 
 class ResultRegions(_message.Message):
-    __slots__ = ("observation", "final_observation", "rewards", "terminated", "truncated", "episode_returns", "episode_lengths")
+    __slots__ = ("observation", "final_observation", "rewards", "terminated", "truncated", "episode_returns", "episode_lengths", "step_nanoseconds")
     OBSERVATION_FIELD_NUMBER: _ClassVar[int]
     FINAL_OBSERVATION_FIELD_NUMBER: _ClassVar[int]
     REWARDS_FIELD_NUMBER: _ClassVar[int]
@@ -630,6 +652,7 @@ class ResultRegions(_message.Message):
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     EPISODE_RETURNS_FIELD_NUMBER: _ClassVar[int]
     EPISODE_LENGTHS_FIELD_NUMBER: _ClassVar[int]
+    STEP_NANOSECONDS_FIELD_NUMBER: _ClassVar[int]
     observation: _containers.RepeatedCompositeFieldContainer[Region]
     final_observation: _containers.RepeatedCompositeFieldContainer[Region]
     rewards: Region
@@ -637,7 +660,8 @@ class ResultRegions(_message.Message):
     truncated: Region
     episode_returns: Region
     episode_lengths: Region
-    def __init__(self, observation: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., final_observation: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., rewards: _Optional[_Union[Region, _Mapping]] = ..., terminated: _Optional[_Union[Region, _Mapping]] = ..., truncated: _Optional[_Union[Region, _Mapping]] = ..., episode_returns: _Optional[_Union[Region, _Mapping]] = ..., episode_lengths: _Optional[_Union[Region, _Mapping]] = ...) -> None: ...
+    step_nanoseconds: Region
+    def __init__(self, observation: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., final_observation: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., rewards: _Optional[_Union[Region, _Mapping]] = ..., terminated: _Optional[_Union[Region, _Mapping]] = ..., truncated: _Optional[_Union[Region, _Mapping]] = ..., episode_returns: _Optional[_Union[Region, _Mapping]] = ..., episode_lengths: _Optional[_Union[Region, _Mapping]] = ..., step_nanoseconds: _Optional[_Union[Region, _Mapping]] = ...) -> None: ...
 
 class Region(_message.Message):
     __slots__ = ("offset", "dtype", "shape")
@@ -688,7 +712,7 @@ class StepRequest(_message.Message):
     def __init__(self, action: _Optional[_Iterable[_Union[Leaf, _Mapping]]] = ..., want_info: bool = ...) -> None: ...
 
 class StepResponse(_message.Message):
-    __slots__ = ("observation", "rewards", "terminated", "truncated", "final_index", "final_observation", "episode_returns", "episode_lengths", "info", "final_info", "faults", "environment_index")
+    __slots__ = ("observation", "rewards", "terminated", "truncated", "final_index", "final_observation", "episode_returns", "episode_lengths", "info", "final_info", "faults", "environment_index", "step_nanoseconds")
     OBSERVATION_FIELD_NUMBER: _ClassVar[int]
     REWARDS_FIELD_NUMBER: _ClassVar[int]
     TERMINATED_FIELD_NUMBER: _ClassVar[int]
@@ -701,6 +725,7 @@ class StepResponse(_message.Message):
     FINAL_INFO_FIELD_NUMBER: _ClassVar[int]
     FAULTS_FIELD_NUMBER: _ClassVar[int]
     ENVIRONMENT_INDEX_FIELD_NUMBER: _ClassVar[int]
+    STEP_NANOSECONDS_FIELD_NUMBER: _ClassVar[int]
     observation: _containers.RepeatedCompositeFieldContainer[Leaf]
     rewards: bytes
     terminated: bytes
@@ -713,7 +738,8 @@ class StepResponse(_message.Message):
     final_info: _containers.RepeatedCompositeFieldContainer[InfoColumn]
     faults: _containers.RepeatedCompositeFieldContainer[Fault]
     environment_index: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, observation: _Optional[_Iterable[_Union[Leaf, _Mapping]]] = ..., rewards: _Optional[bytes] = ..., terminated: _Optional[bytes] = ..., truncated: _Optional[bytes] = ..., final_index: _Optional[_Iterable[int]] = ..., final_observation: _Optional[_Iterable[_Union[Leaf, _Mapping]]] = ..., episode_returns: _Optional[bytes] = ..., episode_lengths: _Optional[bytes] = ..., info: _Optional[_Iterable[_Union[InfoColumn, _Mapping]]] = ..., final_info: _Optional[_Iterable[_Union[InfoColumn, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., environment_index: _Optional[_Iterable[int]] = ...) -> None: ...
+    step_nanoseconds: bytes
+    def __init__(self, observation: _Optional[_Iterable[_Union[Leaf, _Mapping]]] = ..., rewards: _Optional[bytes] = ..., terminated: _Optional[bytes] = ..., truncated: _Optional[bytes] = ..., final_index: _Optional[_Iterable[int]] = ..., final_observation: _Optional[_Iterable[_Union[Leaf, _Mapping]]] = ..., episode_returns: _Optional[bytes] = ..., episode_lengths: _Optional[bytes] = ..., info: _Optional[_Iterable[_Union[InfoColumn, _Mapping]]] = ..., final_info: _Optional[_Iterable[_Union[InfoColumn, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., environment_index: _Optional[_Iterable[int]] = ..., step_nanoseconds: _Optional[bytes] = ...) -> None: ...
 
 class InfoColumn(_message.Message):
     __slots__ = ("name", "tensor", "objects", "mask")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import struct
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -23,6 +24,7 @@ from swift_gym.serve.refusal import Refusal, row_details
 from swift_gym.spaces import LeafLayout, leaf_layouts, row_of, take_apart
 from swift_gym.tensors import WireError, tensor_to_message
 from swift_gym.values import leaf_to_message, leaves_from_messages, plain_value_to_message, value_to_message
+from swift_gym.version import VERSION
 
 __all__ = ["Batch", "Settings"]
 
@@ -45,6 +47,7 @@ class Settings:
     max_episode_steps: int | None
     checks_observations: bool
     passes_out_of_bounds: bool
+    tells_step_time: bool = False
 
 
 @dataclass
@@ -104,6 +107,30 @@ class _Observations:
                 value = message.values.values.add()
                 if leaf[row] is not None:
                     value_to_message(layout.space, leaf[row], value)
+
+
+class _Room:
+    """What is left of the bytes that an answer may have: looked after while it is built, and not when it is there."""
+
+    def __init__(self, most: int, parts: int) -> None:
+        self._most = most
+        self._left = most
+        self._parts = parts
+
+    def take(self, size: int) -> None:
+        """Takes a part's bytes.
+
+        Raises:
+            Refusal: there are not so many left.
+
+        """
+        self._left -= size
+        if self._left < 0:
+            raise Refusal(
+                messages.RESPONSE_TOO_LARGE,
+                f"the first {self._most - self._left} bytes of {self._parts} parts are more than the {self._most} that "
+                "can be sent; ask for fewer at a time",
+            )
 
 
 class Batch:
@@ -280,10 +307,12 @@ class Batch:
         truncated = np.zeros(count, np.bool_)
         infos: list[dict[str, Any]] = [{} for _ in self._rows]
         ended: list[tuple[int, float, int]] = []
+        times = np.zeros(count, "<i8")
         final = _Observations(self.observation_space, self._observation_layouts, count) if same_step else None
         final_infos: list[dict[str, Any]] = []
         for index, row in enumerate(self._rows):
             resetting = row.phase is _Phase.ENDED
+            began = time.perf_counter_ns()
             try:
                 if resetting:
                     infos[index] = self._start(index, None, self.settings.autoreset_options)
@@ -323,6 +352,10 @@ class Batch:
                 final_infos.append({})
                 if final is not None:
                     final.clear(index)
+            finally:
+                times[index] = time.perf_counter_ns() - began
+        if self.settings.tells_step_time:
+            response.step_nanoseconds = times.tobytes()
         self._observations.to_messages(response.observation)
         response.rewards = rewards.tobytes()
         response.terminated = terminated.tobytes()
@@ -395,25 +428,34 @@ class Batch:
     # ------------------------------------------------------------------------------------ everything else
 
     def _indices(self, indices: Sequence[int], default: Iterable[int]) -> list[int]:
-        wrong = [index for index in indices if index >= self.count]
-        if wrong:
+        """The rows asked for: each below the batch's number, none twice."""
+        # Before anything is done for each: there may be millions.
+        wrong = next((index for index in indices if index >= self.count), None)
+        if wrong is not None:
             raise Refusal(
                 messages.INVALID_ARGUMENT,
-                f"environment {wrong[0]} does not exist; there are {self.count}, from 0 on",
-                row_details("environment_index", wrong, f"below {self.count}"),
+                f"environment {wrong} does not exist; there are {self.count}, from 0 on",
+                row_details("environment_index", [wrong], f"below {self.count}"),
+            )
+        if len(set(indices)) != len(indices):
+            raise Refusal(
+                messages.INVALID_ARGUMENT,
+                "an environment is named twice; each is to be named once",
+                [messages.ErrorDetail(field="environment_index", expected="each once", got=f"{len(indices)} of them")],
             )
         return list(indices) or list(default)
 
-    def render(self, request: messages.RenderRequest, response: messages.RenderResponse) -> None:
-        """Pictures (M26)."""
+    def render(self, request: messages.RenderRequest, response: messages.RenderResponse, most: int) -> None:
+        """Pictures (M26), of ``most`` bytes together."""
         if not self.settings.render_mode:
             raise Refusal(messages.RENDER_UNAVAILABLE, "the environments were made without a render mode")
         indices = self._indices(request.environment_index, [0])
         self._require_reset(indices, including_ended=False)
+        room = _Room(most, len(indices))
         for index in indices:
             try:
                 picture = self._rows[index].environment.render()
-                message = response.frames.add()
+                message = messages.Frame()
                 if isinstance(picture, str):
                     message.text = picture
                 else:
@@ -427,46 +469,64 @@ class Batch:
                     f"environment {index} cannot be rendered: {problem}",
                     row_details("environment_index", [index], "a picture"),
                 ) from None
+            room.take(message.ByteSize())
+            response.frames.append(message)
 
-    def get_state(self, request: messages.GetStateRequest, response: messages.GetStateResponse) -> None:
-        """States (M27, M28)."""
+    def get_state(self, request: messages.GetStateRequest, response: messages.GetStateResponse, most: int) -> None:
+        """States (M27, M28), of ``most`` bytes together."""
         self._require_restorable()
-        for index in self._indices(request.environment_index, range(self.count)):
+        indices = self._indices(request.environment_index, range(self.count))
+        room = _Room(most, len(indices))
+        for index in indices:
             row = self._rows[index]
             # The generator is the environment's own and in its pickle.
-            content = (self._entry.id, self.settings.options, row.phase.value, row.seed, row.steps, row.episode_return)
+            content = (self._origin(), row.phase.value, row.seed, row.steps, row.episode_return)
             try:
-                response.states.append(states.save((content, row.environment)))
+                state = states.save((content, row.environment))
             except states.StateError as problem:
                 raise Refusal(
                     messages.ENVIRONMENT_FAULT,
                     f"the state of environment {index} cannot be taken: {problem}",
                     row_details("environment_index", [index], "an environment that can be pickled"),
                 ) from None
+            room.take(len(state))
+            response.states.append(state)
+
+    def _origin(self) -> states.Origin:
+        return states.Origin(self._entry.id, self._entry.resolved(self.settings.options), VERSION)
 
     def set_state(self, request: messages.SetStateRequest) -> None:
         """Takes over states, all or none (M29)."""
         self._require_restorable()
         indices = self._indices(request.environment_index, range(self.count))
-        if len(set(indices)) != len(indices) or len(indices) != len(request.states):
+        if len(indices) != len(request.states):
             raise Refusal(
                 messages.INVALID_ARGUMENT,
-                f"there are {len(request.states)} states for the environments {indices}; there has to be one for "
-                "each, and none twice",
+                f"there are {len(request.states)} states for {len(indices)} environments; there has to be one for each",
                 [messages.ErrorDetail(field="states", expected=str(len(indices)), got=str(len(request.states)))],
             )
         taken: list[_Row] = []
         for index, state in zip(indices, request.states, strict=True):
             try:
-                (id, options, phase, seed, steps, episode_return), environment = states.load(state)
-                if (id, options) != (self._entry.id, self.settings.options):
-                    raise states.StateError(f"it is one of {id} with options {options}")
+                (origin, phase, seed, steps, episode_return), environment = states.load(state)
+                differences = self._origin().differences(origin)
             except (states.StateError, TypeError, ValueError) as problem:
                 raise Refusal(
                     messages.INVALID_STATE,
                     f"the state for environment {index} cannot be taken over: {problem}",
                     row_details("states", [index], f"a state of {self._entry.id} from this server"),
                 ) from None
+            if differences:
+                field, expected, got = differences[0]
+                raise Refusal(
+                    messages.INCOMPATIBLE_STATE,
+                    f"the state for environment {index} is of something else: its {field.removeprefix('states.')} is "
+                    f"{got}, and has to be {expected}",
+                    [
+                        messages.ErrorDetail(field=field, environment_index=index, expected=expected, got=got)
+                        for field, expected, got in differences
+                    ],
+                )
             # What it was rendered by was not part of the state, and may have been another mode.
             environment.unwrapped.render_mode = self.settings.render_mode or None
             taken.append(_Row(environment, _Phase(phase), seed, steps, episode_return))
@@ -478,9 +538,10 @@ class Batch:
         if not self.message.restorable:
             raise Refusal(messages.UNSUPPORTED_CAPABILITY, f"{self._entry.id} cannot be saved and restored")
 
-    def sample(self, request: messages.SampleRequest, response: messages.SampleResponse) -> None:
-        """Members of a space, one for each environment (M30)."""
+    def sample(self, request: messages.SampleRequest, response: messages.SampleResponse) -> Callable[[], None]:
+        """Members of a space, one for each environment (M30); returns what has them not drawn (H6)."""
         space = self._sampler(request.space)
+        before = copy.deepcopy(space)
         if request.seed.HasField("value"):
             space.seed(request.seed.value)
         layouts = leaf_layouts(space)
@@ -488,6 +549,11 @@ class Batch:
         for row in range(self.count):
             samples.store(row, space.sample())
         samples.to_messages(response.sample)
+
+        def undo() -> None:
+            self._samplers[request.space] = before
+
+        return undo
 
     def contains(self, request: messages.ContainsRequest, response: messages.ContainsResponse) -> None:
         """Whether members are in a space (M31)."""

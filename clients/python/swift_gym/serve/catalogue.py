@@ -93,6 +93,15 @@ class Entry:
                 )
             self.check_kind(f"options.{name}", value, self.defaults[name])
 
+    def resolved(self, options: dict[str, Any]) -> dict[str, str]:
+        """Options as they are in force, defaults included, as text: alike where they mean the same (M36)."""
+        values = {**self.defaults, **options}
+        for name, value in values.items():
+            if isinstance(self.defaults.get(name), float) and isinstance(value, int) and not isinstance(value, bool):
+                # A whole number is taken where a real one is asked for (M6).
+                values[name] = float(value)
+        return {name: repr(value) for name, value in values.items()}
+
     def check_kind(self, field: str, value: Any, default: Any) -> None:
         """Refuses a value of another kind than the default's, as far as that says one."""
         if default is None or isinstance(default, (list, tuple, dict)):

@@ -102,6 +102,8 @@ def _echo_spaces() -> dict[str, spaces.Space[Any]]:
         "multi-discrete": spaces.MultiDiscrete(np.array([[2, 3], [4, 5]]), start=np.array([[0, -1], [10, 0]])),
         "multi-binary": spaces.MultiBinary([2, 3]),
         "text": spaces.Text(8, min_length=1, charset="abcäß日本"),
+        # Beyond the first plane, and one that combines: what counts is code points.
+        "text-wide": spaces.Text(4, min_length=1, charset="a😀𝄞e\u0301"),
         "dict": spaces.Dict([("speed", spaces.Box(0, 1, (2,))), ("gear", spaces.Discrete(3))]),
         "tuple": spaces.Tuple([spaces.Discrete(2), spaces.Box(-5, 5, (3,), np.int8), spaces.MultiBinary(4)]),
         "nested": spaces.Tuple(
@@ -170,12 +172,15 @@ class Fault(gymnasium.Env[Any, Any]):
         self.count = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        """Starts, or fails when the option ``fail`` says so."""
+        """Starts, fails (``fail``), or leaves the observation space (``outside``)."""
         super().reset(seed=seed)
         self.count = 0
-        if ({} if options is None else options).get("fail", False):
+        options = {} if options is None else options
+        # Looked for before anything is done, so that a server which looks on knows both.
+        fails, is_outside = options.get("fail", False), options.get("outside", False)
+        if fails:
             raise RuntimeError("it was told to fail in reset")
-        return np.array([0]), {"count": 0}
+        return np.array([-1 if is_outside else 0]), {"count": 0}
 
     def step(self, action: Any) -> Any:
         """Counts, fails (1), or leaves the observation space (2)."""

@@ -10,34 +10,16 @@ import stat
 import struct
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from swift_gym.framing import RESPONSE, frame
 from swift_gym.protocol import messages
 from swift_gym.serve.catalogue import Catalogue
+from swift_gym.serve.host import Host, Limits
 from swift_gym.serve.refusal import Refusal
 from swift_gym.serve.session import Session
 
 __all__ = ["Limits", "Server", "StartError"]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a server allows (L)."""
-
-    max_frame_bytes: int = 64 << 20
-    max_connections: int = 64
-    max_handles: int = 64
-    max_environments: int = 4096
-    max_pending_requests: int = 256
-    max_memory_bytes: int = 2 << 30
-    idle_timeout_seconds: int = 0
-
-    def to_message(self) -> messages.Limits:
-        """The limits as they are announced."""
-        return messages.Limits(**{name: getattr(self, name) for name in self.__dataclass_fields__})
 
 
 class StartError(Exception):
@@ -58,8 +40,6 @@ class Server:
 
     """
 
-    name = "swift_gym.serve (Python)"
-
     def __init__(
         self,
         path: str | Path,
@@ -70,39 +50,17 @@ class Server:
         allows_shutdown: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.catalogue = catalogue
-        self.limits = limits or Limits()
-        self.token = token
-        self.allows_shutdown = allows_shutdown
-        self.is_ending = False
-        self._started = time.monotonic()
-        self._counts: Counter[str] = Counter()
+        self._host = Host(catalogue, limits or Limits(), token, allows_shutdown, self.stop)
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._listener = _listen(self.path)
         self._identity = _identity(self.path)
 
-    # ------------------------------------------------------------------------------------ for sessions
-
-    def count(self, what: str, amount: int = 1) -> None:
-        """Adds to a counter of the status."""
-        with self._lock:
-            self._counts[what] += amount
-
-    def status(self) -> messages.StatusResponse:
-        """What M3 asks for."""
-        with self._lock:
-            counts = dict(self._counts)
-            connections = len(self._sessions)
-        return messages.StatusResponse(
-            uptime_seconds=time.monotonic() - self._started, connections=connections, **counts
-        )
-
-    def forget(self, session: Session) -> None:
-        """A session has ended."""
+    def _forget(self, session: Session) -> None:
         with self._lock:
             self._sessions.discard(session)
+            self._host.change(connections=-1)
 
     # ------------------------------------------------------------------------------------ life
 
@@ -136,23 +94,23 @@ class Server:
         try:
             self._require_room(stream)
         except Refusal as refusal:
-            self.count("errors")
+            self._host.count("errors")
             response = messages.Response()
             refusal.to_message(response.error)
             with contextlib.suppress(OSError), stream:
                 stream.settimeout(1)
                 stream.sendall(frame(RESPONSE, response.SerializeToString()))
             return
-        self.count("connections_total")
-        session = Session(self, stream, self._counts["connections_total"])
+        session = Session(self._host, stream, self._host.count("connections_total"), self._forget)
         with self._lock:
             self._sessions.add(session)
+            self._host.change(connections=1)
         session.start()
 
     def _require_room(self, stream: socket.socket) -> None:
         with self._lock:
             connections = len(self._sessions)
-        if connections >= self.limits.max_connections:
+        if connections >= self._host.limits.max_connections:
             raise Refusal(
                 messages.TOO_MANY_CONNECTIONS, f"there are {connections} connections already; no more are taken"
             )
@@ -161,7 +119,7 @@ class Server:
             raise Refusal(messages.UNAUTHORIZED, "this server serves the user that started it only")
 
     def _end(self) -> None:
-        self.is_ending = True
+        self._host.is_ending = True
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             if _identity(self.path) == self._identity:
@@ -189,8 +147,14 @@ def _listen(path: Path) -> socket.socket:
             if not stat.S_ISSOCK(path.lstat().st_mode):
                 raise StartError(f"{path} exists and is not a socket; it was left alone, choose another --socket")
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                # A listener that is too busy to take it is one as well, and not to be waited for.
+                probe.setblocking(False)
                 try:
                     probe.connect(str(path))
+                except BlockingIOError:
+                    raise StartError(
+                        f"a server already listens at unix:{path}; end it, or choose another --socket"
+                    ) from None
                 except ConnectionRefusedError:
                     path.unlink(missing_ok=True)
                 except OSError as problem:

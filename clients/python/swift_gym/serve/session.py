@@ -7,23 +7,26 @@ connection, and each handle has one of its own, so that a slow environment delay
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hmac
 import queue
 import socket
 import struct
 import threading
+import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from swift_gym import protocol
 from swift_gym.framing import NOTICE, REQUEST, RESPONSE, FrameError, FrameReader, frame
 from swift_gym.protocol import messages
 from swift_gym.serve.batch import Batch, Settings, options_of
+from swift_gym.serve.handle import Handle, refuse_handle
+from swift_gym.serve.host import Host, Use
 from swift_gym.serve.refusal import Refusal
-from swift_gym.spaces import leaf_layouts
-
-if TYPE_CHECKING:
-    from swift_gym.serve.server import Server
+from swift_gym.spaces import leaf_layouts, space_from_message
+from swift_gym.version import VERSION
 
 __all__ = ["Session"]
 
@@ -41,6 +44,12 @@ _NEEDS = {
 }
 _ABOUT_CONNECTION = ("hello", "ping", "status", "list", "make", "shutdown")
 
+# Codes that came with a minor version, and what older clients are told in their place (V9).
+_NEWER_CODES: dict[int, tuple[int, int]] = {messages.INCOMPATIBLE_STATE: (1, messages.INVALID_STATE)}
+
+# What an environment is taken to keep beside the numbers of its spaces, in bytes: Python's objects are not counted.
+_ENVIRONMENT_BYTES = 4096
+
 # Seconds for a hello (C7), and for a client to take what it is sent (C10).
 _HELLO_SECONDS = 10
 _SEND_SECONDS = 30
@@ -50,82 +59,37 @@ _LEAST_FRAME_BYTES = 4096
 _DEEPEST = 64
 
 
-class _Handle(threading.Thread):
-    """A batch and the thread that answers for it."""
-
-    def __init__(self, session: Session, number: int, batch: Batch, memory: int) -> None:
-        super().__init__(name=f"handle {number}", daemon=True)
-        self.number = number
-        self.batch = batch
-        self.memory = memory
-        self.requests: queue.SimpleQueue[messages.Request | None] = queue.SimpleQueue()
-        self.closed = threading.Event()
-        self._session = session
-
-    def run(self) -> None:
-        try:
-            while (request := self.requests.get()) is not None:
-                if request.WhichOneof("message") == "close":
-                    # The answer says that the handle is gone, so it is gone before.
-                    self._close()
-                    self._session.answer(request, self._closed_response)
-                    break
-                self._session.answer(request, self._respond)
-        finally:
-            self._close()
-            # What was sent after the close finds no handle.
-            while not self.requests.empty():
-                rest = self.requests.get()
-                if rest is not None:
-                    self._session.answer(rest, self._session.refuse_handle)
-
-    def _close(self) -> None:
-        if not self.closed.is_set():
-            self.batch.close()
-            self._session.release(self)
-            self.closed.set()
-
-    @staticmethod
-    def _closed_response(request: messages.Request, response: messages.Response) -> None:
-        response.close.SetInParent()
-
-    def _respond(self, request: messages.Request, response: messages.Response) -> None:
-        kind = request.WhichOneof("message")
-        assert kind is not None
-        field = getattr(response, kind)
-        field.SetInParent()
-        if kind == "set_state":
-            self.batch.set_state(request.set_state)
-        else:
-            getattr(self.batch, kind)(getattr(request, kind), field)
-        if kind == "step":
-            self._session.server.count("steps", self.batch.count)
-
-
 class Session(threading.Thread):
     """A connection, from its acceptance to its end; this thread reads."""
 
-    def __init__(self, server: Server, stream: socket.socket, number: int) -> None:
+    def __init__(self, host: Host, stream: socket.socket, number: int, forget: Callable[[Session], None]) -> None:
         super().__init__(name=f"session {number}", daemon=True)
-        self.server = server
+        self._host = host
+        self._forget = forget
         self._number = number
         self._socket = stream
-        self._reader = FrameReader(stream, server.limits.max_frame_bytes, (REQUEST,))
+        self._reader = FrameReader(stream, host.limits.max_frame_bytes, (REQUEST,))
         self._counted = 0
         self._capabilities: frozenset[str] | None = None
-        self._most_sent = server.limits.max_frame_bytes
-        self._handles: dict[int, _Handle] = {}
+        self._minor = 0
+        self._most_sent = host.limits.max_frame_bytes
+        self._handles: dict[int, Handle] = {}
         self._next_handle = 1
-        self._environments = 0
-        self._memory = 0
-        self._pending = 0
+        self._use = Use()
         self._lock = threading.Lock()
         self._send_lock = threading.Lock()
         self._is_over = False
-        # Requests about the connection, each with the closes that have to be done before it (O3).
-        self._requests: queue.SimpleQueue[tuple[messages.Request, list[_Handle]] | None] = queue.SimpleQueue()
-        self._closing: list[_Handle] = []
+        self._last_activity = time.monotonic()
+        # What is answered in the connection's own order (O3): requests about it, and what could not be read, with the
+        # closes that have to be done before it.
+        self._requests: queue.SimpleQueue[tuple[messages.Request | Refusal, list[Handle]] | None] = queue.SimpleQueue()
+        self._closing: list[Handle] = []
         self._answerer = threading.Thread(target=self._answer_requests, name=f"answers {number}", daemon=True)
+
+    @property
+    def most_sent(self) -> int:
+        """The largest body that the client takes."""
+        return self._most_sent
 
     # ------------------------------------------------------------------------------------ life
 
@@ -133,11 +97,13 @@ class Session(threading.Thread):
         """Reads until the connection is over, then ends what belongs to it."""
         self._set_timeout(socket.SO_SNDTIMEO, _SEND_SECONDS)
         self._set_timeout(socket.SO_RCVTIMEO, _HELLO_SECONDS)
+        self._reader.deadline = self._last_activity + _HELLO_SECONDS
+        self._host.change(threads=1)
         self._answerer.start()
         try:
             self._read()
         except Refusal as refusal:
-            self._send_refusal(0, 0, refusal)
+            self._send_last(0, 0, refusal)
         except OSError:
             pass
         except Exception:
@@ -151,15 +117,16 @@ class Session(threading.Thread):
             self._socket.shutdown(socket.SHUT_RD)
 
     def _finish(self) -> None:
-        self._is_over = not self.server.is_ending
+        self._is_over = self._is_over or not self._host.is_ending
         self._requests.put(None)
         self._answerer.join()
+        self._host.change(threads=-1)
         handles = list(self._handles.values())
         for handle in handles:
             handle.requests.put(None)
         for handle in handles:
             handle.join()
-        if self.server.is_ending:
+        if self._host.is_ending:
             notice = messages.Notice()
             notice.shutting_down.reason = "the server was told to end"
             self._send(NOTICE, notice.SerializeToString())
@@ -168,7 +135,7 @@ class Session(threading.Thread):
             # Also what the client still sends is to be read by nobody: it gets an end of stream, not a reset.
             self._socket.shutdown(socket.SHUT_WR)
         self._socket.close()
-        self.server.forget(self)
+        self._forget(self)
 
     def _set_timeout(self, option: int, seconds: int) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", seconds, 0))
@@ -185,7 +152,7 @@ class Session(threading.Thread):
                     return
                 continue
             except FrameError as problem:
-                if self.server.is_ending:
+                if self._host.is_ending:
                     return
                 code = messages.FRAME_TOO_LARGE if problem.too_large else messages.MALFORMED_FRAME
                 raise Refusal(code, str(problem)) from None
@@ -197,18 +164,32 @@ class Session(threading.Thread):
                 return
             size = self._reader.bytes_received - self._counted
             self._counted = self._reader.bytes_received
-            self.server.count("bytes_received", size)
+            self._host.count("bytes_received", size)
             self._take(received.body)
+            self._note_activity()
+
+    def _note_activity(self) -> None:
+        self._last_activity = now = time.monotonic()
+        idle = self._host.limits.idle_timeout_seconds
+        self._reader.deadline = now + idle if idle else None
 
     def _is_idle(self) -> bool:
+        """Whether the connection did nothing for as long as it may; who waits for an answer is not idle (C7)."""
+        if self._capabilities is None:
+            return True
+        left = self._last_activity + self._host.limits.idle_timeout_seconds - time.monotonic()
         with self._lock:
-            return self._pending == 0
+            is_waiting = self._use.pending_requests > 0
+        if is_waiting or left > 0:
+            self._reader.deadline = time.monotonic() + max(left, self._host.limits.idle_timeout_seconds / 10)
+            return False
+        return True
 
     def _reap(self) -> None:
         if self._capabilities is None:
             return
         notice = messages.Notice()
-        notice.reaped.idle_seconds = self.server.limits.idle_timeout_seconds
+        notice.reaped.idle_seconds = self._host.limits.idle_timeout_seconds
         self._send(NOTICE, notice.SerializeToString())
 
     def _take(self, body: memoryview) -> None:
@@ -218,7 +199,9 @@ class Session(threading.Thread):
         except Exception as problem:
             if self._capabilities is None:
                 raise Refusal(messages.HELLO_EXPECTED, "the first message has to be a hello") from None
-            self._send_refusal(0, 0, Refusal(messages.MALFORMED_MESSAGE, f"this is not a request: {problem}"))
+            refusal = Refusal(messages.MALFORMED_MESSAGE, f"this is not a request: {problem}")
+            if self._is_taken(0, 0):
+                self._requests.put((refusal, list(self._closing)))
             return
         kind = request.WhichOneof("message")
         if self._capabilities is None:
@@ -227,14 +210,7 @@ class Session(threading.Thread):
                 return self._refuse_hello(request, Refusal(messages.HELLO_EXPECTED, what))
             self._greet(request)
             return
-        with self._lock:
-            refused = self._pending >= self.server.limits.max_pending_requests
-            if not refused:
-                self._pending += 1
-        if refused:
-            most = self.server.limits.max_pending_requests
-            refusal = Refusal(messages.LIMIT_EXCEEDED, f"{most} requests are not yet answered; no more are taken")
-            self._send_refusal(request.id, request.handle, refusal)
+        if not self._is_taken(request.id, request.handle):
             return
         handle = None if kind in _ABOUT_CONNECTION or kind is None else self._handles.get(request.handle)
         if handle is None or handle in self._closing:
@@ -244,34 +220,46 @@ class Session(threading.Thread):
             self._closing = [other for other in self._closing if not other.closed.is_set()] + [handle]
         handle.requests.put(request)
 
+    def _is_taken(self, id: int, handle: int) -> bool:
+        """Counts a request, or refuses it when too many are unanswered (L6)."""
+        most = self._host.limits.max_pending_requests
+        with self._lock:
+            if self._use.pending_requests < most:
+                self._use.pending_requests += 1
+                return True
+        refusal = Refusal(messages.LIMIT_EXCEEDED, f"{most} requests are not yet answered; no more are taken")
+        self._send_refusal(id, handle, refusal)
+        return False
+
     def _greet(self, request: messages.Request) -> None:
         hello = request.hello
-        server = self.server
+        host = self._host
         if hello.major != protocol.MAJOR:
             ours, theirs = f"{protocol.MAJOR}.{protocol.MINOR}", f"{hello.major}.{hello.minor}"
             detail = messages.ErrorDetail(field="major", expected=str(protocol.MAJOR), got=str(hello.major))
             refusal = Refusal(messages.UNSUPPORTED_VERSION, f"the server speaks {ours}, the client {theirs}", [detail])
             return self._refuse_hello(request, refusal)
-        if server.token and not hmac.compare_digest(hello.token.encode(), server.token.encode()):
+        if host.token and not hmac.compare_digest(hello.token.encode(), host.token.encode()):
             return self._refuse_hello(request, Refusal(messages.UNAUTHORIZED, "the token is missing or wrong"))
         asked = set(hello.capabilities)
         in_force = [capability for capability in _CAPABILITIES if not asked or capability in asked]
         self._capabilities = frozenset(in_force)
         if hello.max_frame_bytes:
             self._most_sent = min(self._most_sent, max(hello.max_frame_bytes, _LEAST_FRAME_BYTES))
-        self._set_timeout(socket.SO_RCVTIMEO, server.limits.idle_timeout_seconds)
+        self._minor = min(protocol.MINOR, hello.minor)
+        self._set_timeout(socket.SO_RCVTIMEO, host.limits.idle_timeout_seconds)
         response = messages.Response(id=request.id, handle=request.handle)
         response.hello.major = protocol.MAJOR
-        response.hello.minor = min(protocol.MINOR, hello.minor)
-        response.hello.server_name = server.name
-        response.hello.server_version = _version()
+        response.hello.minor = self._minor
+        response.hello.server_name = host.name
+        response.hello.server_version = VERSION
         response.hello.capabilities[:] = in_force
-        response.hello.limits.CopyFrom(server.limits.to_message())
+        response.hello.limits.CopyFrom(host.limits.to_message(self._minor))
         response.hello.session_id = self._number
         self._send(RESPONSE, response.SerializeToString())
 
     def _refuse_hello(self, request: messages.Request, refusal: Refusal) -> None:
-        self._send_refusal(request.id, request.handle, refusal)
+        self._send_last(request.id, request.handle, refusal)
         raise ConnectionAbortedError
 
     # ------------------------------------------------------------------------------------ answering
@@ -281,6 +269,10 @@ class Session(threading.Thread):
             request, closing = item
             for handle in closing:
                 handle.closed.wait()
+            if isinstance(request, Refusal):
+                refusal = request
+                self.answer(messages.Request(), lambda *_, refusal=refusal: _refuse(refusal))
+                continue
             kind = request.WhichOneof("message")
             if kind is not None and kind not in _ABOUT_CONNECTION:
                 handle_now = self._handles.get(request.handle)
@@ -288,55 +280,58 @@ class Session(threading.Thread):
                     # Made by a request that came before this one.
                     handle_now.requests.put(request)
                     continue
-                self.answer(request, self.refuse_handle)
+                self.answer(request, refuse_handle)
             else:
                 self.answer(request, self._respond)
 
     def answer(self, request: messages.Request, respond: Any) -> None:
-        """Answers one request, with what ``respond`` makes of it or with an error."""
+        """Answers one request, with what ``respond`` makes of it or with an error.
+
+        Args:
+            respond: fills a response; returns what undoes it, should the response be too large (H6), or ``None``.
+
+        """
         response = messages.Response(id=request.id, handle=request.handle)
+        refusal: Refusal | None = None
         try:
             if self._is_over:
                 return
-            if self.server.is_ending:
+            if self._host.is_ending:
                 raise Refusal(messages.SHUTTING_DOWN, "the server ends")
+            _require_text(request)
             self._require_capability(request)
-            respond(request, response)
+            undo = respond(request, response)
             body = response.SerializeToString()
             if len(body) > self._most_sent:
+                if undo is not None:
+                    undo()
                 raise Refusal(
                     messages.RESPONSE_TOO_LARGE,
                     f"the response has {len(body)} bytes; at most {self._most_sent} can be sent",
                 )
-            self._send(RESPONSE, body)
-        except Refusal as refusal:
-            self._send_refusal(request.id, request.handle, refusal)
+        except Refusal as problem:
+            refusal = problem
         except Exception as problem:
             traceback.print_exc()
-            mistake = Refusal(messages.INTERNAL, f"a mistake of the server's: {type(problem).__name__}: {problem}")
-            self._send_refusal(request.id, request.handle, mistake)
+            refusal = Refusal(messages.INTERNAL, f"a mistake of the server's: {type(problem).__name__}: {problem}")
         finally:
+            # Before it is sent: who has the answer may send the next one at once.
             with self._lock:
-                self._pending -= 1
+                self._use.pending_requests -= 1
+        if refusal is not None:
+            self._send_refusal(request.id, request.handle, refusal)
+        else:
+            self._send(RESPONSE, body)
 
     def _require_capability(self, request: messages.Request) -> None:
         capability = _NEEDS.get(request.WhichOneof("message") or "")
         if capability is not None and capability not in (self._capabilities or ()):
             # A handle that does not exist comes first (E4).
             if request.handle not in self._handles:
-                self.refuse_handle(request, messages.Response())
+                refuse_handle(request, messages.Response())
             raise Refusal(messages.UNSUPPORTED_CAPABILITY, f"{capability} is not in force on this connection")
 
-    @staticmethod
-    def refuse_handle(request: messages.Request, response: messages.Response) -> None:
-        """Answers a request about a handle that is not there (H1)."""
-        raise Refusal(
-            messages.UNKNOWN_HANDLE,
-            f"this connection has no handle {request.handle}",
-            [messages.ErrorDetail(field="handle", got=str(request.handle))],
-        )
-
-    def _respond(self, request: messages.Request, response: messages.Response) -> None:
+    def _respond(self, request: messages.Request, response: messages.Response) -> Any:
         kind = request.WhichOneof("message")
         if kind is None:
             raise Refusal(
@@ -346,20 +341,23 @@ class Session(threading.Thread):
         if kind == "hello":
             raise Refusal(messages.INVALID_ARGUMENT, "hello was said already")
         if kind == "status":
-            response.status.CopyFrom(self.server.status())
+            with self._lock:
+                use = dataclasses.replace(self._use, handles=len(self._handles))
+            response.status.CopyFrom(self._host.status(self._minor, use))
         elif kind == "list":
-            response.list.environments.extend(self.server.catalogue.list())
+            response.list.environments.extend(self._host.catalogue.list())
         elif kind == "make":
-            self._make(request.make, response)
+            return self._make(request.make, response)
         elif kind == "shutdown":
-            if not self.server.allows_shutdown:
+            if not self._host.allows_shutdown:
                 raise Refusal(messages.NOT_ALLOWED, "clients may not end this server; it was not started so")
             # stop() only rings a bell, so the response is sent before anything ends.
-            self.server.stop()
+            self._host.stop()
+        return None
 
-    def _make(self, request: messages.MakeRequest, response: messages.Response) -> None:
-        server = self.server
-        entry = server.catalogue[request.id]
+    def _make(self, request: messages.MakeRequest, response: messages.Response) -> Callable[[], None]:
+        """Makes a handle; returns what takes it back (H6)."""
+        entry = self._host.catalogue[request.id]
         if request.autoreset not in (0, messages.NEXT_STEP, messages.SAME_STEP, messages.DISABLED):
             raise Refusal(
                 messages.INVALID_ARGUMENT,
@@ -399,10 +397,15 @@ class Session(threading.Thread):
             max_episode_steps=limit,
             checks_observations=request.check_observations,
             passes_out_of_bounds=request.pass_out_of_bounds,
+            tells_step_time=self._minor > 0 and request.want_step_time,
         )
         memory = self._require_room(entry.describe(), settings.count)
-        batch = Batch(entry, settings)
-        handle = _Handle(self, self._next_handle, batch, memory)
+        try:
+            batch = Batch(entry, settings)
+        except BaseException:
+            self._give_back(settings.count, memory)
+            raise
+        handle = Handle(self, self._next_handle, batch, memory)
         self._next_handle += 1
         made = response.make
         made.handle = handle.number
@@ -415,19 +418,20 @@ class Session(threading.Thread):
         made.autoreset = settings.autoreset  # type: ignore[assignment]
         made.transport = messages.SOCKET
         made.max_episode_steps = limit or 0
-        with self._lock:
-            self._environments += settings.count
-            self._memory += memory
         self._handles[handle.number] = handle
-        server.count("environments", settings.count)
+        self._host.change(threads=1)
         handle.start()
 
-    def _require_room(self, spec: messages.EnvironmentSpec, count: int) -> int:
-        """The bytes that the buffers of so many environments take, if there is room for them (L3 to L5)."""
-        from swift_gym.spaces import space_from_message
+        def undo() -> None:
+            handle.requests.put(None)
+            handle.join()
 
-        limits = self.server.limits
-        row = 32
+        return undo
+
+    def _require_room(self, spec: messages.EnvironmentSpec, count: int) -> int:
+        """Takes room for so many environments, if there is any (L3 to L5); the bytes that they take."""
+        limits = self._host.limits
+        row = _ENVIRONMENT_BYTES + 32
         for space, copies in ((spec.observation_space, 2), (spec.action_space, 1)):
             for layout in leaf_layouts(space_from_message(space)):
                 size = 1
@@ -437,8 +441,8 @@ class Session(threading.Thread):
         with self._lock:
             for what, wanted, most in (
                 ("handles", len(self._handles) + 1, limits.max_handles),
-                ("environments", self._environments + count, limits.max_environments),
-                ("bytes of memory", self._memory + row * count, limits.max_memory_bytes),
+                ("environments", self._use.environments + count, limits.max_environments),
+                ("bytes of memory", self._use.memory_bytes + row * count, limits.max_memory_bytes),
             ):
                 if wanted > most:
                     raise Refusal(
@@ -446,42 +450,77 @@ class Session(threading.Thread):
                         f"the connection would have {wanted} {what}; at most {most} are allowed",
                         [messages.ErrorDetail(field="num_envs", expected=f"at most {most} {what}", got=str(wanted))],
                     )
+            self._host.take(count, row * count)
+            self._use.environments += count
+            self._use.memory_bytes += row * count
         return row * count
 
-    def release(self, handle: _Handle) -> None:
+    def _give_back(self, environments: int, memory: int) -> None:
+        with self._lock:
+            self._use.environments -= environments
+            self._use.memory_bytes -= memory
+        self._host.give_back(environments, memory)
+
+    def release(self, handle: Handle) -> None:
         """A handle is gone."""
         with self._lock:
             self._handles.pop(handle.number, None)
-            self._environments -= handle.batch.count
-            self._memory -= handle.memory
-        self.server.count("environments", -handle.batch.count)
+        self._give_back(handle.batch.count, handle.memory)
+        self._host.change(threads=-1)
+
+    def count_steps(self, rows: int, faults: int) -> None:
+        """Counts what a step, or a reset, brought (M3)."""
+        self._host.count("steps", rows)
+        self._host.count("errors", faults)
 
     # ------------------------------------------------------------------------------------ sending
 
     def _send_refusal(self, id: int, handle: int, refusal: Refusal) -> None:
-        self.server.count("errors")
+        self._send(RESPONSE, self._refusal_body(id, handle, refusal))
+
+    def _send_last(self, id: int, handle: int, refusal: Refusal) -> None:
+        """Sends what is fatal; nothing is sent after it, whoever else has something to say (C3)."""
+        body = self._refusal_body(id, handle, refusal)
+        with self._send_lock:
+            self._send_unlocked(RESPONSE, body)
+            self._is_over = True
+
+    def _refusal_body(self, id: int, handle: int, refusal: Refusal) -> bytes:
+        self._host.count("errors")
+        since, older = _NEWER_CODES.get(refusal.code, (0, refusal.code))
         response = messages.Response(id=id, handle=handle)
         refusal.to_message(response.error)
-        self._send(RESPONSE, response.SerializeToString())
+        if since > self._minor:
+            response.error.code = older  # type: ignore[assignment]
+        if response.ByteSize() > self._most_sent:
+            # Cut short, since also of errors a client takes no more than it said (M1).
+            del response.error.details[:]
+            response.error.message = response.error.message[:256]
+        return response.SerializeToString()
 
     def _send(self, kind: int, body: bytes) -> None:
-        piece = frame(kind, body)
         with self._send_lock:
-            try:
-                self._socket.sendall(piece)
-            except OSError:
-                # Gone, or it does not read (C10): then this connection is over.
-                self._is_over = True
-                with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-                return
-        self.server.count("bytes_sent", len(piece))
+            self._send_unlocked(kind, body)
+
+    def _send_unlocked(self, kind: int, body: bytes) -> None:
+        if self._is_over:
+            return
+        piece = frame(kind, body)
+        try:
+            self._socket.sendall(piece)
+        except OSError:
+            # Gone, or it does not read (C10): then this connection is over.
+            self._is_over = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            return
+        self._host.count("bytes_sent", len(piece))
+        # Who was answered just now is not idle yet.
+        self._last_activity = time.monotonic()
 
 
-def _version() -> str:
-    from swift_gym import __version__
-
-    return __version__
+def _refuse(refusal: Refusal) -> None:
+    raise refusal
 
 
 def _require_shallow(message: Any, depth: int = 0) -> None:
@@ -493,6 +532,27 @@ def _require_shallow(message: Any, depth: int = 0) -> None:
             continue
         for nested in value if _is_repeated(field) else (value,):
             _require_shallow(nested, depth + 1)
+
+
+def _require_text(message: Any) -> None:
+    """Refuses strings that hold U+0000 (F10); that they are UTF-8, the decoder sees to.
+
+    Raises:
+        Refusal: one does.
+
+    """
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for nested in value if _is_repeated(field) else (value,):
+                _require_text(nested)
+        elif field.type == field.TYPE_STRING:
+            for text in value if _is_repeated(field) else (value,):
+                if "\0" in text:
+                    raise Refusal(
+                        messages.MALFORMED_MESSAGE,
+                        f"{field.name} is {text!r:.100}; strings hold no U+0000",
+                        [messages.ErrorDetail(field=field.name, expected="no U+0000", got=f"{text!r:.100}")],
+                    )
 
 
 def _is_repeated(field: Any) -> bool:

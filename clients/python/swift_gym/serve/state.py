@@ -11,12 +11,13 @@ import hmac
 import io
 import pickle
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 from gymnasium.utils.env_checker import data_equivalence
 
-__all__ = ["StateError", "load", "save", "survives"]
+__all__ = ["Origin", "StateError", "load", "save", "survives"]
 
 _KEY = secrets.token_bytes(32)
 _SEAL_SIZE = hashlib.sha256().digest_size
@@ -66,6 +67,34 @@ def load(state: bytes) -> Any:
         return pickle.loads(body)
     except Exception as problem:
         raise StateError(f"it cannot be loaded: {problem}") from None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a state is of (M36)."""
+
+    environment: str
+    options: dict[str, str]
+    """Those in force, defaults included, as text."""
+    version: str
+
+    def differences(self, other: Origin) -> list[tuple[str, str, str]]:
+        """In what another state's origin differs: the error's field, what is taken here, what it is."""
+        pairs = [
+            ("states.environment", self.environment, other.environment),
+            ("states.version", self.version, other.version),
+        ]
+        found = [pair for pair in pairs if pair[1] != pair[2]]
+        if self.environment == other.environment and self.options != other.options:
+            names = sorted(
+                name for name in self.options | other.options if self.options.get(name) != other.options.get(name)
+            )
+            ours, theirs = (
+                ", ".join(f"{name}={origin.options.get(name, 'not there')}" for name in names)
+                for origin in (self, other)
+            )
+            found.append(("states.options", ours, theirs))
+        return found
 
 
 def survives(environment: gymnasium.Env[Any, Any], steps: int = 8) -> bool:

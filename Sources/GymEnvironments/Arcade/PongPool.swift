@@ -55,9 +55,7 @@ struct PongPool: Sendable {
     }
 
     private mutating func pool(_ scene: PongScene) {
-        pool(scene.ball)
-        pool(scene.player)
-        pool(scene.opponent)
+        scene.forEachPiece { pool($0) }
     }
 
     private mutating func pool(_ piece: PongScene.Rectangle) {

@@ -68,9 +68,7 @@ struct PongStack: Sendable {
     }
 
     private mutating func shrink(_ scene: PongScene) {
-        shrink(scene.ball)
-        shrink(scene.player)
-        shrink(scene.opponent)
+        scene.forEachPiece { shrink($0) }
     }
 
     private mutating func shrink(_ piece: PongScene.Rectangle) {

@@ -122,9 +122,9 @@ struct MutationTests {
     /// The minor version of the server that everything is checked with.
     private static let minor: Int = {
         guard let server = try? server() else { return 0 }
-        var ping = suite(server.path)
-        ping.names = ["connection.ping"]
-        let version = try? ping.run().version
+        var suite = Self.suite(server.path)
+        suite.names = ["connection.ping"]
+        let version = try? suite.run().version
         return version.flatMap { Int($0.dropFirst(2)) } ?? 0
     }()
 

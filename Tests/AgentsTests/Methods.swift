@@ -22,6 +22,12 @@ enum Inner {
         try TD3.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
     }
 
+    static func ddpg(
+        _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
+    ) throws -> OffPolicyLearner<DDPG.Networks> {
+        try DDPG.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+    }
+
     static func sac(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OffPolicyLearner<SAC.Networks> {

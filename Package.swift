@@ -82,6 +82,9 @@ let package = Package(
         // The conformance suite: given a socket, and nothing of the server's.
         library("Conformance", ["CSystemCalls"], resources: [.embedInCode("Wire/gym.proto")]),
 
+        // Conversations as they were recorded or fuzzed, played to either side; no part of the product.
+        library("Conversations", ["CSystemCalls"]),
+
         // The commands: arguments in, exit code out.
         library("CommandLineSupport", [argumentParser]),
         executable(
@@ -100,9 +103,8 @@ let package = Package(
         executable(
             "gym-bench",
             [
-                "CommandLineSupport", "GymCore", "GymProtocol", "GymClient", "Agents", "NeuralNetwork",
-                "GymEnvironments",
-                argumentParser,
+                "CommandLineSupport", "Conversations", "GymCore", "GymProtocol", "GymClient", "Agents",
+                "NeuralNetwork", "GymEnvironments", argumentParser,
             ]),
 
         // What benchmarks run beside their peers; no part of the product.
@@ -125,18 +127,29 @@ let package = Package(
             name: "ServerTestSupport",
             dependencies: ["GymClient", "GymCore", "GymProtocol", "GymServer", "TestSupport", logging],
             path: "Tests/ServerTestSupport", swiftSettings: strict),
+        .target(
+            name: "FuzzSupport",
+            dependencies: [
+                "Conformance", "ConformanceEnvironments", "Conversations", "GymClient", "GymCore", "GymEnvironments",
+                "GymProtocol", "GymServer", "TestSupport", logging,
+            ],
+            path: "Tests/FuzzSupport", swiftSettings: strict),
         tests("GymProtocolTests", ["CGymProtocol", "CProtobufC", "GymCore", "GymProtocol"]),
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         tests(
             "GymServerTests",
-            ["AllocationCounter", "GymClient", "GymCore", "GymProtocol", "GymServer", "ServerTestSupport"]),
+            [
+                "AllocationCounter", "ConformanceEnvironments", "FuzzSupport", "GymClient", "GymCore",
+                "GymEnvironments",
+                "GymProtocol", "GymServer", "ServerTestSupport", logging,
+            ]),
         tests(
             "ConformanceTests",
             [
                 "CSystemCalls", "Conformance", "ConformanceEnvironments", "GymCore", "GymEnvironments", "GymServer",
                 "ServerTestSupport",
             ]),
-        tests("GymClientTests", ["GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
+        tests("GymClientTests", ["FuzzSupport", "GymClient", "GymCore", "GymProtocol", "ServerTestSupport"]),
         tests("GymEnvironmentsTests", ["AllocationCounter", "GymCore", "GymEnvironments"]),
         tests("NeuralNetworkTests", ["NeuralNetwork", "GymCore", "CVectorKernels"]),
         tests("RunFilesTests", ["GymCore", "RunFiles"]),
@@ -148,7 +161,10 @@ let package = Package(
         .executableTarget(
             name: "fault-client", dependencies: ["GymClient", "GymCore", "GymProtocol"], path: "Tests/FaultClient",
             swiftSettings: strict),
-        tests("EndToEndTests", ["GymClient", "GymCore", "GymProtocol"]),
+        .executableTarget(
+            name: "hostile-server", dependencies: ["Conversations", "FuzzSupport"], path: "Tests/HostileServer",
+            swiftSettings: strict),
+        tests("EndToEndTests", ["Conformance", "Conversations", "GymClient", "GymCore", "GymProtocol"]),
     ],
     swiftLanguageModes: [.v6]
 )
@@ -157,7 +173,8 @@ let package = Package(
 if Context.environment["SWIFT_GYM_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
-            name: "gym-fuzz", dependencies: ["ServerTestSupport"], path: "Fuzz", exclude: ["corpus"],
+            name: "gym-fuzz", dependencies: ["Conversations", "FuzzSupport"], path: "Fuzz",
+            exclude: ["clients", "corpus", "regressions"],
             swiftSettings: strict + [.unsafeFlags(["-parse-as-library"])]))
 }
 

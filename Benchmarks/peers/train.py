@@ -50,6 +50,8 @@ CASES = {
         dict(n_steps=32, batch_size=256, gae_lambda=0.8, gamma=0.98, n_epochs=20, ent_coef=0.0,
              learning_rate="lin_0.001", clip_range="lin_0.2"),
         False, {"Stable-Baselines3": 10, "SBX": 6}),
+    # SBX has no A2C.
+    "a2c-cartpole": Case("a2c", "CartPole-v1", None, 8, 100_000, dict(), False, {"Stable-Baselines3": 8}),
     "dqn-cartpole": Case(
         "dqn", "CartPole-v1", "CartPole-v1-zoo", 1, 50_000,
         dict(learning_rate=2.3e-3, batch_size=64, buffer_size=100_000, learning_starts=1000, gamma=0.99,

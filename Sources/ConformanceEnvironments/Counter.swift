@@ -97,11 +97,9 @@ public struct Counter: RestorableEnvironment, RenderableEnvironment, Sendable {
     }
 
     public mutating func restore(from reader: inout StateReader) throws {
-        count = try reader.read()
-        draw = try reader.read()
+        count = Int64(try reader.readCount("count", atMost: Counter.largest))
+        draw = Int64(try reader.readCount("draw", atMost: Counter.largest))
         lastAction = try reader.read()
-        guard count >= 0, draw >= 0, lastAction >= -1, lastAction <= 1 else {
-            throw StateError("the counter's state is out of range")
-        }
+        guard (-1...1).contains(lastAction) else { throw StateError("the state's last action is \(lastAction)") }
     }
 }

@@ -158,9 +158,14 @@ public struct Echo: RestorableEnvironment, Sendable {
         }
     }
 
+    /// Spaces are shared by all.
+    public var heapBytes: Int { leaves.count * MemoryLayout<Leaf>.stride + 64 }
+
     public static let stateVersion = 1
 
     public func save(to writer: inout StateWriter) { writer.write(steps) }
 
-    public mutating func restore(from reader: inout StateReader) throws { steps = try reader.read() }
+    public mutating func restore(from reader: inout StateReader) throws {
+        steps = Int64(try reader.readCount("number of steps"))
+    }
 }

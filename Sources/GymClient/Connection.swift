@@ -48,6 +48,8 @@ public final class Connection {
         case nobody
     }
 
+    /// Bytes of a batch's observations and actions that are believed to fit into memory.
+    private static let mostBatchBytes = 1 << 36
     /// Seconds a server has for its first answer. One that needs longer is not a server of environments.
     private static let helloTimeout = 10.0
 
@@ -124,33 +126,52 @@ public final class Connection {
 
     /// Makes a batch of environments.
     ///
-    /// - Throws: ``GymError/refused(_:)`` for unknown environments, options that cannot be taken, and limits.
+    /// - Throws: ``GymError/refused(_:)`` for unknown environments, options that cannot be taken, and limits;
+    ///   ``GymError/misuse(_:)`` for numbers that cannot be.
     public func make(_ parameters: MakeParameters) throws -> RemoteVectorEnvironment {
+        guard (1...Int(UInt32.max)).contains(parameters.settings.count) else {
+            throw GymError.misuse("a batch cannot have \(parameters.settings.count) environments; ask for 1 or more")
+        }
+        if case .steps(let steps) = parameters.settings.timeLimit, steps < 1 {
+            throw GymError.misuse("a time limit cannot be \(steps) steps; use .unlimited, or 1 step or more")
+        }
+        // What an older server does not know of, it does not do.
+        let isTimed = parameters.wantsStepTime && server.minor >= 1
         reader.expectsDescriptor = parameters.transport == .sharedMemory
         defer { reader.expectsDescriptor = false }
         guard case .make(let made) = try exchange(.make(parameters)) else { throw unexpected("make") }
+        guard made.count == parameters.settings.count, made.autoreset == parameters.settings.autoreset,
+            made.transport == parameters.transport
+        else { throw violation("the server made other environments than it was asked for") }
+        // Before any memory is taken: it is the server that says how much.
+        let leaves = (made.description.observationSpace.leaves + made.description.actionSpace.leaves).map(\.leaf)
+        guard let bytes = BatchBuffer.byteCount(of: leaves, count: made.count), bytes <= Connection.mostBatchBytes
+        else {
+            throw violation("a batch of \(made.count) environments with these spaces does not fit into memory")
+        }
         var memory: SharedMemory?
-        if let layout = made.sharedMemory {
-            guard let descriptor = reader.takeDescriptor() else {
-                throw GymError.protocolViolation("the shared memory's descriptor did not come with the answer")
+        if made.transport == .sharedMemory {
+            guard let layout = made.sharedMemory, let descriptor = reader.takeDescriptor() else {
+                throw violation("the shared memory's layout, or its descriptor, did not come with the answer")
             }
             guard
                 layout.fits(
                     observationSpace: made.description.observationSpace, actionSpace: made.description.actionSpace,
-                    count: made.count, autoreset: made.autoreset)
-            else { throw GymError.protocolViolation("the shared memory's layout does not fit the spaces") }
-            memory = try SharedMemory(passed: descriptor, layout)
+                    count: made.count, autoreset: made.autoreset, isTimed: isTimed)
+            else { throw violation("the shared memory's layout does not fit the spaces") }
+            memory = try decoded { try SharedMemory(passed: descriptor, layout) }
         }
-        return RemoteVectorEnvironment(made, memory: memory, connection: self)
+        return RemoteVectorEnvironment(made, isTimed: isTimed, memory: memory, connection: self)
     }
 
     /// Makes a batch of environments, with the most common choices as arguments.
     ///
     /// - Parameters:
-    ///   - transport: `nil` takes shared memory where the server and the spaces allow it.
+    ///   - transport: `nil`, the default, takes shared memory where the server and the spaces allow it. Results do not
+    ///     depend on it.
     public func make(
         _ id: String, count: Int = 1, options: [String: OptionValue] = [:], autoreset: AutoresetMode = .nextStep,
-        timeLimit: VectorEnvironmentSettings.TimeLimitSetting = .registered, transport: Transport? = .socket,
+        timeLimit: VectorEnvironmentSettings.TimeLimitSetting = .registered, transport: Transport? = nil,
         renderMode: String = ""
     ) throws -> RemoteVectorEnvironment {
         let settings = VectorEnvironmentSettings(
@@ -161,7 +182,10 @@ public final class Connection {
             transport ?? (server.capabilities.contains(ProtocolVersion.sharedMemory) ? .sharedMemory : .socket)
         do {
             return try make(parameters)
-        } catch GymError.refused(let error) where transport == nil && error.code == .unsupportedCapability {
+        } catch GymError.refused(let error)
+            where transport == nil && parameters.transport == .sharedMemory
+            && [.unsupportedCapability, .limitExceeded].contains(error.code)
+        {
             parameters.transport = .socket
             return try make(parameters)
         }
@@ -173,8 +197,15 @@ public final class Connection {
         .protocolViolation("the answer to \(request) is of another kind")
     }
 
-    /// Sends a request and waits for its answer. What the answer points to is valid until the next exchange.
-    func exchange(_ request: Request<BatchBuffer>, handle: UInt32 = 0) throws -> Response {
+    /// Sends a request about the connection and waits for its answer.
+    func exchange(_ request: ConnectionRequest) throws -> Response { try exchange(.connection(request), handle: 0) }
+
+    /// Sends a request about a handle and waits for its answer. What that points to is valid until the next exchange.
+    func exchange(_ request: HandleRequest<BatchBuffer>, handle: UInt32) throws -> Response {
+        try exchange(.handle(request), handle: handle)
+    }
+
+    private func exchange(_ request: Request<BatchBuffer>, handle: UInt32) throws -> Response {
         let id = try send(request, handle: handle, taker: .caller)
         while answer?.id != id { try readFrame() }
         defer { answer = nil }
@@ -183,8 +214,8 @@ public final class Connection {
     }
 
     /// Sends a request for a step, whose answer the batch takes when it comes, whoever waits then.
-    func send(_ request: Request<BatchBuffer>, of environment: RemoteVectorEnvironment, handle: UInt32) throws {
-        _ = try send(request, handle: handle, taker: .environment(.passUnretained(environment)))
+    func send(_ request: HandleRequest<BatchBuffer>, of environment: RemoteVectorEnvironment, handle: UInt32) throws {
+        _ = try send(.handle(request), handle: handle, taker: .environment(.passUnretained(environment)))
     }
 
     /// Has frames about steps of this handle in shared memory handed to the batch, until it is abandoned.
@@ -202,7 +233,7 @@ public final class Connection {
             }
         }
         sharedBatches[handle] = nil
-        if !isClosed { _ = try? send(.close, handle: handle, taker: .nobody) }
+        if !isClosed { _ = try? send(.handle(.close), handle: handle, taker: .nobody) }
     }
 
     private func send(_ request: Request<BatchBuffer>, handle: UInt32, taker: Taker) throws -> UInt64 {

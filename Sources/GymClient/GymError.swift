@@ -20,6 +20,8 @@ public enum GymError: Error, Sendable {
     case environmentFaults([EnvironmentFault])
     /// The batch was closed by its owner.
     case closed
+    /// The library was asked for what cannot be; nothing was sent.
+    case misuse(String)
 }
 
 extension GymError: CustomStringConvertible {
@@ -41,6 +43,7 @@ extension GymError: CustomStringConvertible {
             faults.map { "environment \($0.index) failed: \($0.message)" }.joined(separator: "; ")
                 + "; the others have stepped; autoreset or a reset starts these anew"
         case .closed: "the environments are closed; make new ones"
+        case .misuse(let message): message
         }
     }
 }

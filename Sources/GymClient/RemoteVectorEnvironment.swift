@@ -52,7 +52,7 @@ public final class RemoteVectorEnvironment {
     /// Seconds between looks whether the server still lives, while waiting in shared memory.
     private static let livenessInterval = 0.1
 
-    init(_ made: MadeEnvironment, memory: SharedMemory?, connection: Connection) {
+    init(_ made: MadeEnvironment, isTimed: Bool, memory: SharedMemory?, connection: Connection) {
         description = made.description
         count = made.count
         autoreset = made.autoreset
@@ -69,7 +69,7 @@ public final class RemoteVectorEnvironment {
             memory.map { memory in
                 (0..<2).map { memory.results($0, observationSpace: observationSpace, count: made.count) }
             } ?? []
-        ownBuffers = StepBuffers(observationSpace: observationSpace, count: made.count)
+        ownBuffers = StepBuffers(observationSpace: observationSpace, count: made.count, isTimed: isTimed)
         results = ownBuffers
         if memory != nil { connection.registerShared(self, handle: handle) }
     }
@@ -99,6 +99,10 @@ public final class RemoteVectorEnvironment {
         guard case .reset(let reset) = try exchange(.reset(parameters)) else { throw connection.unexpected("reset") }
         try violation {
             try reset.observation.copy(into: ownBuffers.observation, field: "observation", code: .malformedMessage)
+            guard reset.effectiveSeeds.count == count, reset.faults.allSatisfy({ $0.index < count }) else {
+                throw WireError(.malformedMessage, "the answer to a reset is not one of \(count) environments")
+            }
+            try requireRows(of: reset.info, count)
         }
         for row in 0..<count {
             let isReset = mask?[row] ?? true
@@ -122,9 +126,13 @@ public final class RemoteVectorEnvironment {
     }
 
     /// Sends ``actions`` without waiting for the results.
+    ///
+    /// - Throws: ``GymError``; ``GymError/misuse(_:)`` when the last step that was sent was not received yet.
     public func sendStep(wantsInfo: Bool = false) throws {
         if isClosed { throw GymError.closed }
-        precondition(!isStepPending, "a step of this batch is already under way; receive it first")
+        if isStepPending {
+            throw GymError.misuse("a step of this batch is already under way; receive it with receiveStep() first")
+        }
         if let memory {
             try connection.requireOpen()
             sequence &+= 1
@@ -138,8 +146,12 @@ public final class RemoteVectorEnvironment {
     }
 
     /// Waits for the results of the step that ``sendStep(wantsInfo:)`` began.
+    ///
+    /// - Throws: as ``step(wantsInfo:)``; ``GymError/misuse(_:)`` when there is none.
     public func receiveStep() throws {
-        precondition(isStepPending, "no step of this batch is under way; send one first")
+        guard isStepPending else {
+            throw GymError.misuse("no step of this batch is under way; send one with sendStep() first")
+        }
         isStepPending = false
         if let memory { try waitForSharedResults(in: memory) }
         while awaitsAnswer { try connection.readFrame() }
@@ -194,12 +206,21 @@ public final class RemoteVectorEnvironment {
             if !finalInfo.isEmpty { finalInfo = [] }
             return
         }
-        try violation {
+        let faults = try violation {
             info = try step.info()
             finalInfo = try step.finalInfo()
+            try requireRows(of: info, count)
+            return try step.faults(of: count)
         }
-        let faults = step.faults
         if !faults.isEmpty { pendingError = .environmentFaults(faults) }
+    }
+
+    /// - Throws: ``WireError`` unless each column has so many rows.
+    private func requireRows(of columns: [InfoColumn], _ count: Int) throws {
+        if let bad = columns.first(where: { $0.values.count != count }) {
+            throw WireError(
+                .malformedMessage, "the info column \(bad.name) has \(bad.values.count) rows in place of \(count)")
+        }
     }
 
     private func throwPending() throws {
@@ -221,11 +242,19 @@ public final class RemoteVectorEnvironment {
     ///
     /// - Returns: which ones; their rows of ``results`` are new.
     public func receive(_ count: Int) throws -> [Int] {
+        guard (0...Int(UInt32.max)).contains(count) else {
+            throw GymError.misuse("\(count) environments cannot be received; ask for 1 or more")
+        }
         guard case .receive(let step) = try exchange(.receive(count: count)) else {
             throw connection.unexpected("receive")
         }
-        try violation { try step.copy(into: results, hasFinalObservations: autoreset == .sameStep) }
         let environments = step.environments.map(Int.init)
+        try violation {
+            guard environments.count == count else {
+                throw WireError(.malformedMessage, "\(environments.count) environments came in place of \(count)")
+            }
+            try step.copy(into: results, hasFinalObservations: autoreset == .sameStep)
+        }
         try takeExtras(of: step)
         try throwPending()
         return environments
@@ -238,6 +267,7 @@ public final class RemoteVectorEnvironment {
         guard case .render(let renderings) = try exchange(.render(environments: try indices(environments))) else {
             throw connection.unexpected("render")
         }
+        try require(renderings.count, max(environments.count, 1), "pictures")
         return renderings
     }
 
@@ -253,12 +283,13 @@ public final class RemoteVectorEnvironment {
         guard case .states(let states) = try exchange(.getState(environments: try indices(environments))) else {
             throw connection.unexpected("get state")
         }
+        try require(states.count, environments.isEmpty ? count : environments.count, "states")
         return states
     }
 
     /// Puts environments into states that ``states(of:)`` returned; they go on exactly.
     public func restore(_ states: [[UInt8]], environments: [Int] = []) throws {
-        let request = Request<BatchBuffer>.setState(environments: try indices(environments), states: states)
+        let request = HandleRequest<BatchBuffer>.setState(environments: try indices(environments), states: states)
         guard case .stateSet = try exchange(request) else { throw connection.unexpected("set state") }
     }
 
@@ -277,6 +308,7 @@ public final class RemoteVectorEnvironment {
         guard case .contained(let flags) = try exchange(.contains(kind, members)) else {
             throw connection.unexpected("contains")
         }
+        try require(flags.count, count, "members")
         return flags
     }
 
@@ -300,7 +332,12 @@ public final class RemoteVectorEnvironment {
         return environments.map(UInt32.init)
     }
 
-    private func exchange(_ request: Request<BatchBuffer>) throws -> Response {
+    /// - Throws: ``GymError/protocolViolation(_:)`` when another number of things came than was asked for.
+    private func require(_ came: Int, _ wanted: Int, _ what: String) throws {
+        guard came == wanted else { throw GymError.protocolViolation("\(came) \(what) came in place of \(wanted)") }
+    }
+
+    private func exchange(_ request: HandleRequest<BatchBuffer>) throws -> Response {
         if isClosed { throw GymError.closed }
         return try connection.exchange(request, handle: handle)
     }

@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+import Glibc
+#else
+import Darwin
+#endif
+
 /// Where one leaf of a batch lies: row i of n holds the leaf of environment i.
 public struct LeafColumn {
     /// The first row; `nil` for ragged leaves.
@@ -31,6 +37,8 @@ final class RaggedColumn {
 ///
 /// Observations are written here by the environments and sent from here; actions are read from here. The memory
 /// is either the buffer's own, aligned to 64 bytes, or a part of a mapping that the creator keeps alive.
+// Sendable although it holds memory that changes: where the columns lie never changes, and a row is written and read by
+// one thread at a time. Whoever owns the batch sees to that (``VectorEnvironment/step(rows:actions:wantsInfo:into:)``).
 public final class BatchBuffer: @unchecked Sendable {
     /// The number of rows.
     public let count: Int
@@ -40,8 +48,24 @@ public final class BatchBuffer: @unchecked Sendable {
     public let columns: UnsafeMutableBufferPointer<LeafColumn>
     private let owned: [UnsafeMutableRawPointer]
 
+    /// Bytes that `count` members of leaves take; `nil` when they are too many to be counted.
+    ///
+    /// A ragged leaf is taken for 1 KiB a member: what it really takes depends on its members.
+    public static func byteCount(of leaves: [Leaf], count: Int) -> Int? {
+        var total = 0
+        for leaf in leaves {
+            let bytes = if case .tensor(let layout) = leaf { layout.byteCount } else { 1024 }
+            let (product, isTooLarge) = bytes.multipliedReportingOverflow(by: count)
+            let (sum, isTooMuch) = total.addingReportingOverflow(product)
+            if isTooLarge || isTooMuch { return nil }
+            total = sum
+        }
+        return total
+    }
+
     /// A buffer of zeros for `count` members of a space with the given leaves.
     ///
+    /// - Precondition: ``byteCount(of:count:)`` is not `nil`, and so much memory can be had.
     /// - Parameter memory: where the tensor leaves are to lie, in order, when the caller provides the memory; it has
     ///   to outlive the buffer, be aligned for its dtype and hold `count` rows. Ragged leaves take no place in it.
     public init(leaves: [Leaf], count: Int, memory: [UnsafeMutableRawPointer]? = nil) {
@@ -58,10 +82,9 @@ public final class BatchBuffer: @unchecked Sendable {
                 if let next = provided?.next() {
                     base = next
                 } else {
-                    let bytes = max(layout.byteCount * count, 1)
-                    base = .allocate(byteCount: bytes, alignment: 64)
-                    base.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-                    owned.append(base)
+                    let memory = BatchBuffer.zeros(layout.byteCount * count)
+                    base = memory.alignedUp(toMultipleOf: BatchBuffer.alignment)
+                    owned.append(memory)
                 }
                 column = LeafColumn(
                     base: base, rowBytes: layout.byteCount, rowCount: layout.count, dtype: layout.dtype, values: nil)
@@ -75,6 +98,17 @@ public final class BatchBuffer: @unchecked Sendable {
         self.owned = owned
     }
 
+    private static let alignment = 64
+
+    /// Zeros with room to align them. The system's own, which take no memory before they are written to: how much it is
+    /// may be another process's to say.
+    private static func zeros(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        guard let memory = calloc(byteCount + alignment, 1) else {
+            preconditionFailure("there is no memory for \(byteCount) bytes")
+        }
+        return memory
+    }
+
     /// A buffer for `count` members of a space.
     public convenience init(space: Space, count: Int) {
         self.init(leaves: space.leaves.map(\.leaf), count: count)
@@ -82,7 +116,7 @@ public final class BatchBuffer: @unchecked Sendable {
 
     deinit {
         for column in columns { column.values?.release() }
-        for memory in owned { memory.deallocate() }
+        for memory in owned { free(memory) }
         columns.deallocate()
     }
 

@@ -1,5 +1,5 @@
 /// The element type of a tensor, as it crosses the wire. Raw values are those of `gym.v1.DType`.
-public enum DType: Int32, Sendable, Hashable, CaseIterable {
+public enum DType: Int32, Sendable, Hashable, CaseIterable, BitwiseCopyable {
     case bool = 1
     case int8 = 2
     case int16 = 3

@@ -55,6 +55,10 @@ public protocol Environment {
 
     /// What Gymnasium returns as `info` with the last reset or step. Asked for only when a client wants it.
     var info: [InfoEntry] { get }
+
+    /// Bytes of heap memory that it keeps once it runs, beside its own value: arrays, classes, spaces. A server holds a
+    /// client's environments to its limit by it, before they are made. Within a factor of 1.5 is near enough.
+    var heapBytes: Int { get }
 }
 
 extension Environment {
@@ -63,6 +67,9 @@ extension Environment {
 
     /// No information beside observation and reward.
     public var info: [InfoEntry] { [] }
+
+    /// Its spaces, and nothing else.
+    public var heapBytes: Int { observationSpace.heapBytes + actionSpace.heapBytes }
 }
 
 /// What a step brings beside its observation.

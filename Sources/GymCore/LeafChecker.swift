@@ -5,8 +5,8 @@
 public struct LeafChecker: Sendable {
     /// How a member lies in memory.
     public let layout: TensorLayout
-    /// The bounds of each element; ``memory`` owns what they point to.
-    let bounds: ElementBounds
+    /// The bounds of each element; this checker owns what they point to.
+    var bounds: ElementBounds { memory.bounds(layout) }
     private let memory: BoundsMemory
 
     /// A checker for a box, discrete, multi-discrete or multi-binary space; `nil` for the others.
@@ -61,7 +61,6 @@ public struct LeafChecker: Sendable {
     private init(layout: TensorLayout, memory: BoundsMemory) {
         self.layout = layout
         self.memory = memory
-        bounds = ElementBounds(dtype: layout.dtype, count: layout.count, low: memory.low, high: memory.high)
     }
 
     /// The index of the first element that is outside the space, or `nil` when the member is in it.
@@ -74,6 +73,7 @@ public struct LeafChecker: Sendable {
     /// - Parameter memory: members one after the other from row 0 on, of any alignment.
     public func firstViolation(in memory: UnsafeRawPointer, rows: Range<Int>) -> (row: Int, element: Int)? {
         let size = layout.byteCount
+        let bounds = bounds
         for row in rows {
             if let element = bounds.firstViolation(in: memory + row * size) { return (row, element) }
         }
@@ -81,24 +81,20 @@ public struct LeafChecker: Sendable {
     }
 }
 
-/// The memory that the bounds of a leaf lie in.
-private final class BoundsMemory: @unchecked Sendable {
-    let low: UnsafeMutableRawPointer
-    let high: UnsafeMutableRawPointer
+/// The memory that the bounds of a leaf lie in: numbers of the type that ``ElementBounds`` asks for.
+private struct BoundsMemory: Sendable {
+    private let low: ConstantMemory<UInt8>
+    private let high: ConstantMemory<UInt8>
 
     init<Number: BitwiseCopyable>(_ low: [Number], _ high: [Number]) {
-        func copy(_ numbers: [Number]) -> UnsafeMutableRawPointer {
-            let memory = UnsafeMutablePointer<Number>.allocate(capacity: max(numbers.count, 1))
-            memory.initialize(from: numbers, count: numbers.count)
-            return UnsafeMutableRawPointer(memory)
-        }
-        self.low = copy(low)
-        self.high = copy(high)
+        self.low = ConstantMemory(low.withUnsafeBytes { Array($0) })
+        self.high = ConstantMemory(high.withUnsafeBytes { Array($0) })
     }
 
-    deinit {
-        low.deallocate()
-        high.deallocate()
+    func bounds(_ layout: TensorLayout) -> ElementBounds {
+        ElementBounds(
+            dtype: layout.dtype, count: layout.count, low: UnsafeRawPointer(low.elements.baseAddress!),
+            high: UnsafeRawPointer(high.elements.baseAddress!))
     }
 }
 
@@ -106,13 +102,13 @@ private final class BoundsMemory: @unchecked Sendable {
 ///
 /// Plain pointers, because counting references would cost more than the comparisons: whoever holds the leaf's
 /// ``LeafChecker`` may use them.
-struct ElementBounds: @unchecked Sendable {
+struct ElementBounds: BitwiseCopyable {
     /// The type of the elements. Bounds are of the same type for `float32`, `int64` and `uint64`; they are doubles for
     /// other floating-point types, and 64-bit integers for the rest.
     let dtype: DType
     let count: Int
-    let low: UnsafeMutableRawPointer
-    let high: UnsafeMutableRawPointer
+    let low: UnsafeRawPointer
+    let high: UnsafeRawPointer
 
     /// As ``LeafChecker/firstViolation(in:)``.
     func firstViolation(in memory: UnsafeRawPointer) -> Int? {
@@ -128,8 +124,8 @@ struct ElementBounds: @unchecked Sendable {
 
     @inline(__always)
     private func firstViolation<Number: Comparable & BitwiseCopyable>(_ element: (Int) -> Number) -> Int? {
-        let low = UnsafePointer(low.assumingMemoryBound(to: Number.self))
-        let high = UnsafePointer(high.assumingMemoryBound(to: Number.self))
+        let low = low.assumingMemoryBound(to: Number.self)
+        let high = high.assumingMemoryBound(to: Number.self)
         for index in 0..<count {
             let value = element(index)
             // Written so that NaN fails.

@@ -48,8 +48,7 @@ extension SyncVectorEnvironment where E: LockstepEnvironment {
 
     @inlinable
     static func stepTogether(
-        _ slots: UnsafeMutableBufferPointer<Slot>, rows: Range<Int>, actions: BatchBuffer, into buffers: StepBuffers,
-        rules: EpisodeRules
+        _ slots: Slots, rows: Range<Int>, actions: BatchBuffer, into buffers: StepBuffers, rules: EpisodeRules
     ) -> [EnvironmentFault] {
         var faults: [EnvironmentFault] = []
         // As many as find room in the cache between the parts of a step.
@@ -57,10 +56,12 @@ extension SyncVectorEnvironment where E: LockstepEnvironment {
         var start = rows.lowerBound
         while start < rows.upperBound {
             let group = start..<min(start + most, rows.upperBound)
+            let begun = buffers.stepNanoseconds == nil ? 0 : monotonicNanoseconds()
+            var runningCount = 0
             withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<E>.self, capacity: most) { running in
                 var count = 0
-                for row in group where slots[row].phase != .ended {
-                    let slot = slots.baseAddress! + row
+                for row in group where !slots.isEnded(row) {
+                    let slot = slots.slots + row
                     slot.pointee.environment.beginStep(
                         action: ActionReader(actions, row: row), generator: &slot.pointee.generator!)
                     // The slots stay where they are.
@@ -69,8 +70,13 @@ extension SyncVectorEnvironment where E: LockstepEnvironment {
                     count += 1
                 }
                 E.advance(UnsafeMutableBufferPointer(rebasing: running[..<count]))
+                runningCount = count
             }
-            faults += step(slots, rows: group, into: buffers, rules: rules) { slot, row in
+            // Those that were advanced together share the time of that.
+            let shared =
+                buffers.stepNanoseconds == nil || runningCount == 0
+                ? 0 : (monotonicNanoseconds() - begun) / Int64(runningCount)
+            faults += step(slots, rows: group, into: buffers, rules: rules, sharedNanoseconds: shared) { slot, row in
                 slot.pointee.environment.endStep(observation: ObservationWriter(buffers.observation, row: row))
             }
             start = group.upperBound

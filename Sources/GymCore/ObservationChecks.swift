@@ -1,10 +1,16 @@
 /// Checks observations against their space, row by row; without a space it checks nothing.
 @usableFromInline
-final class ObservationChecks: @unchecked Sendable {
+final class ObservationChecks: Sendable {
     /// Keeps what ``bounds`` points to.
     private let checkers: [(leaf: Int, checker: LeafChecker)]
     /// For each tensor leaf, its number and its bounds.
-    private let bounds: UnsafeMutableBufferPointer<(leaf: Int, bounds: ElementBounds)>
+    private let bounds: ConstantMemory<LeafBounds>
+
+    private struct LeafBounds: BitwiseCopyable {
+        let leaf: Int
+        let bounds: ElementBounds
+    }
+
     /// Whether there is nothing to check.
     @usableFromInline let isEmpty: Bool
 
@@ -15,11 +21,8 @@ final class ObservationChecks: @unchecked Sendable {
                 LeafChecker(leaf.space).map { (index, $0) }
             } ?? []
         isEmpty = checkers.isEmpty
-        bounds = .allocate(capacity: checkers.count)
-        _ = bounds.initialize(fromContentsOf: checkers.map { ($0.leaf, $0.checker.bounds) })
+        bounds = ConstantMemory(checkers.map { LeafBounds(leaf: $0.leaf, bounds: $0.checker.bounds) })
     }
-
-    deinit { bounds.deallocate() }
 
     /// - Throws: ``StateError`` that names the leaf and the element which left the space.
     @inlinable
@@ -30,7 +33,8 @@ final class ObservationChecks: @unchecked Sendable {
 
     @usableFromInline
     func checkLeaves(row: Int, of columns: UnsafeMutableBufferPointer<LeafColumn>) throws {
-        for (leaf, bounds) in bounds {
+        for checked in bounds.elements {
+            let (leaf, bounds) = (checked.leaf, checked.bounds)
             let column = columns.baseAddress! + leaf
             let memory = UnsafeRawPointer(column.pointee.base! + row * column.pointee.rowBytes)
             if let element = bounds.firstViolation(in: memory) {

@@ -117,7 +117,7 @@ public struct OptionSpec: Sendable, Hashable {
 }
 
 /// Values for all the options that were declared: those given, and the defaults of the rest.
-public struct OptionValues: Sendable, Hashable {
+public struct OptionValues: Sendable, Hashable, CustomStringConvertible {
     private let values: [String: OptionValue]
 
     /// No options.
@@ -148,6 +148,11 @@ public struct OptionValues: Sendable, Hashable {
             values[name] = normalized
         }
         self.values = values
+    }
+
+    /// All options by name, as a user would write them: the same text for the same options, whichever were given.
+    public var description: String {
+        values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value.description)" }.joined(separator: ", ")
     }
 
     /// A declared option that is true or false.

@@ -31,7 +31,8 @@ extension Space {
 
     private static func containsGraphEdges(_ edges: Tensor?, links: [Int64], in space: Space?, nodeCount: Int) -> Bool {
         guard links.count % 2 == 0, links.allSatisfy({ $0 >= 0 && $0 < nodeCount }) else { return false }
-        guard let edges else { return links.isEmpty }
+        // Edges of no rows are none, with an edge space or without.
+        guard let edges, edges.shape.first != 0 else { return links.isEmpty }
         guard let space else { return false }
         return (edges.shape.first ?? 0) == links.count / 2 && containsRows(of: edges, in: space)
     }

@@ -27,24 +27,24 @@ public enum Leaf: Sendable, Hashable {
 
 extension Space {
     /// The space's leaves in order: dictionaries and tuples are taken apart, depth first; everything else is a leaf.
-    public var leaves: [(path: String, space: Space, leaf: Leaf)] {
-        var found: [(path: String, space: Space, leaf: Leaf)] = []
-        collectLeaves(path: "", into: &found)
+    public var leaves: [(space: Space, leaf: Leaf)] {
+        var found: [(space: Space, leaf: Leaf)] = []
+        collectLeaves(into: &found)
         return found
     }
 
-    private func collectLeaves(path: String, into found: inout [(path: String, space: Space, leaf: Leaf)]) {
+    private func collectLeaves(into found: inout [(space: Space, leaf: Leaf)]) {
         switch self {
-        case .box(let box): found.append((path, self, .tensor(TensorLayout(dtype: box.dtype, shape: box.shape))))
-        case .discrete: found.append((path, self, .tensor(TensorLayout(dtype: .int64, shape: []))))
+        case .box(let box): found.append((self, .tensor(TensorLayout(dtype: box.dtype, shape: box.shape))))
+        case .discrete: found.append((self, .tensor(TensorLayout(dtype: .int64, shape: []))))
         case .multiDiscrete(_, _, let shape):
-            found.append((path, self, .tensor(TensorLayout(dtype: .int64, shape: shape))))
-        case .multiBinary(let shape): found.append((path, self, .tensor(TensorLayout(dtype: .int8, shape: shape))))
-        case .text, .sequence, .graph, .oneOf: found.append((path, self, .ragged(self)))
+            found.append((self, .tensor(TensorLayout(dtype: .int64, shape: shape))))
+        case .multiBinary(let shape): found.append((self, .tensor(TensorLayout(dtype: .int8, shape: shape))))
+        case .text, .sequence, .graph, .oneOf: found.append((self, .ragged(self)))
         case .dict(let entries):
-            for entry in entries { entry.space.collectLeaves(path: path + "/" + entry.key, into: &found) }
+            for entry in entries { entry.space.collectLeaves(into: &found) }
         case .tuple(let spaces):
-            for (index, space) in spaces.enumerated() { space.collectLeaves(path: path + "/\(index)", into: &found) }
+            for space in spaces { space.collectLeaves(into: &found) }
         }
     }
 
@@ -56,6 +56,27 @@ extension Space {
             layouts.append(layout)
         }
         return layouts
+    }
+
+    /// Bytes of heap memory that the space takes.
+    public var heapBytes: Int {
+        // An array, or a case of an indirect enum, has its own allocation.
+        let allocation = 48
+        func array(_ bytes: Int) -> Int { bytes == 0 ? 0 : allocation + bytes }
+        switch self {
+        case .box(let box):
+            return allocation + 2 * (array(box.low.bytes.count) + array(8 * box.shape.count))
+        case .discrete: return allocation
+        case .multiDiscrete(let counts, let starts, let shape):
+            return allocation + array(8 * counts.count) + array(8 * starts.count) + array(8 * shape.count)
+        case .multiBinary(let shape): return allocation + array(8 * shape.count)
+        case .text(_, _, let characters): return allocation + array(characters.utf8.count)
+        case .dict(let entries): return allocation + entries.reduce(allocation) { $0 + 24 + $1.space.heapBytes }
+        case .tuple(let spaces), .oneOf(let spaces):
+            return allocation + spaces.reduce(allocation) { $0 + 8 + $1.heapBytes }
+        case .sequence(let space, _): return allocation + space.heapBytes
+        case .graph(let node, let edge): return allocation + node.heapBytes + (edge?.heapBytes ?? 0)
+        }
     }
 
     /// The space of `count` members side by side, by Gymnasium's rules of batching (`batch_space`).

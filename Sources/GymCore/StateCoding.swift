@@ -47,6 +47,11 @@ public struct StateWriter {
     }
 }
 
+extension StateWriter {
+    /// Writes a text: the number of its bytes in UTF-8, then these.
+    public mutating func write(text: String) { write(array: Array(text.utf8)) }
+}
+
 /// Reads what ``StateWriter`` wrote, in the same order, and never past the end.
 public struct StateReader {
     private enum Source {
@@ -118,6 +123,38 @@ public struct StateReader {
         }
     }
 
+    /// The most that a counter of a state may be: 10⁶ a second take nine years to it, and nothing overflows for as long
+    /// again.
+    public static let mostCounted = 1 << 48
+
+    /// Reads a counter that was written as an `Int64`.
+    ///
+    /// Whoever sends a state may have made it up; a counter near the end of its range would overflow in the next step.
+    ///
+    /// - Parameters:
+    ///   - name: what it counts, for the error.
+    ///   - most: the most that it can be.
+    /// - Throws: ``StateError`` when it is below 0 or above `most`, or the bytes end first.
+    public mutating func readCount(_ name: String, atMost most: Int = StateReader.mostCounted) throws -> Int {
+        let count = try read(Int64.self)
+        guard count >= 0, count <= Int64(most) else {
+            throw StateError("the state's \(name) is \(count), not from 0 to \(most)")
+        }
+        return Int(count)
+    }
+
+    /// Reads a text that was written with ``StateWriter/write(text:)``.
+    ///
+    /// - Parameter most: the most bytes that it may have.
+    /// - Throws: ``StateError`` when it is longer, is not UTF-8, or the bytes end first.
+    public mutating func readText(atMost most: Int) throws -> String {
+        let bytes = try readArray(of: UInt8.self)
+        guard bytes.count <= most, let text = String(validating: bytes, as: UTF8.self) else {
+            throw StateError("the state has \(bytes.count) bytes where a name is")
+        }
+        return text
+    }
+
     private mutating func readRange<T>(of type: T.Type) throws -> (bytes: Range<Int>, count: Int) {
         let count = try read(UInt64.self)
         guard count <= UInt64(remaining / max(MemoryLayout<T>.stride, 1)) else {
@@ -143,4 +180,40 @@ public struct StateError: Error, Hashable, CustomStringConvertible {
 
     /// An error with the given explanation.
     public init(_ description: String) { self.description = description }
+}
+
+/// A state that is whole, but of something else than the environment that is to take it over.
+public struct ForeignStateError: Error, Hashable, CustomStringConvertible {
+    /// In what they differ.
+    public enum Part: String, Sendable, Hashable {
+        /// The environment's id.
+        case environment
+        /// The options that it was made with.
+        case options
+        /// The version of the state.
+        case version
+    }
+
+    /// In what they differ.
+    public let part: Part
+    /// What the environment takes.
+    public let expected: String
+    /// What the state is of.
+    public let got: String
+
+    /// An error about a state of something else.
+    public init(_ part: Part, expected: String, got: String) {
+        self.part = part
+        self.expected = expected
+        self.got = got
+    }
+
+    /// Names both.
+    public var description: String {
+        switch part {
+        case .environment: "the state is of \(got), not of \(expected)"
+        case .options: "the state is of an environment made with other options: \(got), not \(expected)"
+        case .version: "the state is of version \(got), not \(expected)"
+        }
+    }
 }

@@ -2,6 +2,8 @@
 ///
 /// Environment i is what Gymnasium's `SyncVectorEnv` holds at i: seeded on its own, limited in time, and restarted in
 /// the mode that the settings choose.
+// Sendable although it holds memory that changes: rows are disjoint, and whoever steps, resets or restores a row is the
+// only one to touch it then, as ``VectorEnvironment`` asks for; `autoresetOptions` is set before the first reset.
 public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvironment, @unchecked Sendable {
     /// One environment's place in the batch.
     @usableFromInline
@@ -11,7 +13,6 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         @usableFromInline var seed: UInt64 = 0
         @usableFromInline var timeLimit: TimeLimit
         @usableFromInline var episodeReturn = 0.0
-        @usableFromInline var phase = EpisodePhase.fresh
 
         @inlinable
         init(environment: E, timeLimit: TimeLimit) {
@@ -26,6 +27,28 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         }
     }
 
+    /// All places, and where each environment is in its life: apart from them, in bytes that lie side by side, since
+    /// every step asks it of every row before anything is stepped.
+    @usableFromInline
+    struct Slots {
+        @usableFromInline let slots: UnsafeMutablePointer<Slot>
+        @usableFromInline let phases: UnsafeMutablePointer<UInt8>
+
+        @inlinable
+        init(slots: UnsafeMutablePointer<Slot>, phases: UnsafeMutablePointer<UInt8>) {
+            self.slots = slots
+            self.phases = phases
+        }
+
+        @inlinable
+        @inline(__always)
+        func isEnded(_ row: Int) -> Bool { phases[row] == EpisodePhase.ended.rawValue }
+
+        @inlinable
+        @inline(__always)
+        func set(_ phase: EpisodePhase, row: Int) { phases[row] = phase.rawValue }
+    }
+
     public let spec: EnvironmentSpec
     public let count: Int
     public let autoreset: AutoresetMode
@@ -34,7 +57,9 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     public let observationSpace: Space
     public let actionSpace: Space
 
-    @usableFromInline let slots: UnsafeMutableBufferPointer<Slot>
+    /// The options that the environments were made with, as a text.
+    @usableFromInline let optionsText: String
+    @usableFromInline let slots: Slots
     @usableFromInline let observationChecks: ObservationChecks
     @usableFromInline var autoresetOptions: OptionValues
 
@@ -44,14 +69,10 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     /// initializer, where the type of environment is known, and with it the function it stores here: a step then costs
     /// half as much.
     @usableFromInline let stepRows: StepRows
-    /// Which of the rows are fresh, or, when asked, ended; a function for the same reason.
-    @usableFromInline let unstartedRows:
-        @Sendable (_ slots: UnsafeMutableBufferPointer<Slot>, _ rows: Range<Int>, _ includesEnded: Bool) -> [Int]
     @usableFromInline
     typealias StepRows =
         @Sendable (
-            _ slots: UnsafeMutableBufferPointer<Slot>, _ rows: Range<Int>, _ actions: BatchBuffer,
-            _ buffers: StepBuffers,
+            _ slots: Slots, _ rows: Range<Int>, _ actions: BatchBuffer, _ buffers: StepBuffers,
             _ episodes: EpisodeRules
         ) -> [EnvironmentFault]
 
@@ -85,6 +106,7 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         }
         let options = try OptionValues(settings.options, for: spec.options)
         let environments = try (0..<settings.count).map { _ in try make(options) }
+        optionsText = options.description
         self.spec = spec
         count = settings.count
         autoreset = settings.autoreset
@@ -99,20 +121,19 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         self.groupSize = groupSize
         observationChecks = ObservationChecks(settings.checksObservations ? observationSpace : nil)
         self.stepRows = stepRows
-        unstartedRows = { slots, rows, includesEnded in
-            rows.filter { slots[$0].phase == .fresh || (slots[$0].phase == .ended && includesEnded) }
-        }
         autoresetOptions = try OptionValues([:], for: spec.resetOptions)
-        slots = .allocate(capacity: count)
+        slots = Slots(slots: .allocate(capacity: count), phases: .allocate(capacity: count))
+        slots.phases.initialize(repeating: EpisodePhase.fresh.rawValue, count: count)
         let limit = TimeLimit(maxEpisodeSteps: maxEpisodeSteps)
         for (index, environment) in environments.enumerated() {
-            slots.initializeElement(at: index, to: Slot(environment: environment, timeLimit: limit))
+            (slots.slots + index).initialize(to: Slot(environment: environment, timeLimit: limit))
         }
     }
 
     deinit {
-        slots.deinitialize()
-        slots.deallocate()
+        slots.slots.deinitialize(count: count)
+        slots.slots.deallocate()
+        slots.phases.deallocate()
     }
 
     // MARK: Resetting
@@ -123,13 +144,13 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     ) throws -> ResetReport {
         precondition(seeds.isEmpty || seeds.count == rows.count, "there is a seed for each row, or none at all")
         let values = try OptionValues(options, for: spec.resetOptions)
-        try slots[0].environment.validate(resetOptions: values)
+        try slots.slots[0].environment.validate(resetOptions: values)
         let rules = EpisodeRules(
             autoreset: autoreset, resetOptions: values, checks: observationChecks, wantsInfo: wantsInfo)
         var report = ResetReport(faults: [], effectiveSeeds: [])
         for (position, row) in rows.enumerated() {
             precondition(row >= 0 && row < count, "row \(row) of a batch of \(count)")
-            let slot = slots.baseAddress! + row
+            let slot = slots.slots + row
             if let seed = seeds.isEmpty ? nil : seeds[position] {
                 slot.pointee.seed(seed)
             } else if slot.pointee.generator == nil {
@@ -139,23 +160,24 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             buffers.terminated[row] = 0
             buffers.truncated[row] = 0
             do {
-                try SyncVectorEnvironment.startEpisode(slot, row: row, into: buffers, rules: rules)
+                try SyncVectorEnvironment.startEpisode(slots, row: row, into: buffers, rules: rules)
+                if wantsInfo { buffers.infos[row] = slot.pointee.environment.info }
             } catch {
-                report.faults.append(SyncVectorEnvironment.fault(slot, row: row, error, into: buffers))
+                report.faults.append(SyncVectorEnvironment.fault(slots, row: row, error, into: buffers))
             }
-            if wantsInfo { buffers.infos[row] = slot.pointee.environment.info }
         }
-        report.effectiveSeeds = slots.map(\.seed)
+        report.effectiveSeeds = (0..<count).map { slots.slots[$0].seed }
         return report
     }
 
     @inlinable
     static func startEpisode(
-        _ slot: UnsafeMutablePointer<Slot>, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules
+        _ slots: Slots, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules
     ) throws {
+        let slot = slots.slots + row
         slot.pointee.timeLimit.reset()
         slot.pointee.episodeReturn = 0
-        slot.pointee.phase = .running
+        slots.set(.running, row: row)
         try slot.pointee.environment.reset(
             options: rules.resetOptions, generator: &slot.pointee.generator!,
             observation: ObservationWriter(buffers.observation, row: row))
@@ -165,22 +187,37 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     @inlinable
     public func setAutoresetOptions(_ options: [String: OptionValue]) throws {
         let values = try OptionValues(options, for: spec.resetOptions)
-        try slots[0].environment.validate(resetOptions: values)
+        try slots.slots[0].environment.validate(resetOptions: values)
         autoresetOptions = values
     }
 
     // MARK: Stepping
 
-    @inlinable
     public func rowsNeedingReset(in rows: Range<Int>) -> [Int] {
-        unstartedRows(slots, rows, autoreset == .disabled)
+        let phases = slots.phases
+        var found: [Int] = []
+        var row = rows.lowerBound
+        // Nearly always all are running: eight rows are looked at together.
+        let eightRunning = UInt64(EpisodePhase.running.rawValue) &* 0x0101_0101_0101_0101
+        while row < rows.upperBound {
+            if row + 8 <= rows.upperBound,
+                UnsafeRawPointer(phases + row).loadUnaligned(as: UInt64.self) == eightRunning
+            {
+                row += 8
+                continue
+            }
+            for row in row..<min(row + 8, rows.upperBound)
+            where phases[row] == EpisodePhase.fresh.rawValue || (slots.isEnded(row) && autoreset == .disabled) {
+                found.append(row)
+            }
+            row += 8
+        }
+        return found
     }
 
-    @inlinable
-    public func hasStarted(row: Int) -> Bool { slots[row].phase != .fresh }
+    public func hasStarted(row: Int) -> Bool { slots.phases[row] != EpisodePhase.fresh.rawValue }
 
-    @inlinable
-    public func ignoresNextAction(row: Int) -> Bool { slots[row].phase == .ended && autoreset != .disabled }
+    public func ignoresNextAction(row: Int) -> Bool { slots.isEnded(row) && autoreset != .disabled }
 
     @inlinable
     public func step(
@@ -195,21 +232,25 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     }
 
     /// Steps rows one after the other; `take` takes the environment's step.
+    ///
+    /// - Parameter sharedNanoseconds: what each row's step took before, of time that they share.
     @inlinable
     @inline(__always)
     static func step(
-        _ slots: UnsafeMutableBufferPointer<Slot>, rows: Range<Int>, into buffers: StepBuffers, rules: EpisodeRules,
-        take: (UnsafeMutablePointer<Slot>, Int) throws -> StepResult
+        _ slots: Slots, rows: Range<Int>, into buffers: StepBuffers, rules: EpisodeRules,
+        sharedNanoseconds: Int64 = 0, take: (UnsafeMutablePointer<Slot>, Int) throws -> StepResult
     ) -> [EnvironmentFault] {
         var faults: [EnvironmentFault] = []
         for row in rows {
-            let slot = slots.baseAddress! + row
+            let start = buffers.stepNanoseconds == nil ? 0 : monotonicNanoseconds()
+            let shared = slots.isEnded(row) ? 0 : sharedNanoseconds
             do {
-                try step(slot, row: row, into: buffers, rules: rules, take: take)
+                try step(slots, row: row, into: buffers, rules: rules, take: take)
+                if rules.wantsInfo { buffers.infos[row] = slots.slots[row].environment.info }
             } catch {
-                faults.append(fault(slot, row: row, error, into: buffers))
+                faults.append(fault(slots, row: row, error, into: buffers))
             }
-            if rules.wantsInfo { buffers.infos[row] = slot.pointee.environment.info }
+            if let times = buffers.stepNanoseconds { times[row] = monotonicNanoseconds() - start + shared }
         }
         return faults
     }
@@ -217,17 +258,18 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     @inlinable
     @inline(__always)
     static func step(
-        _ slot: UnsafeMutablePointer<Slot>, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules,
+        _ slots: Slots, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules,
         take: (UnsafeMutablePointer<Slot>, Int) throws -> StepResult
     ) throws {
-        if slot.pointee.phase == .ended {
+        if slots.isEnded(row) {
             // Next-step autoreset: the action is not looked at.
             buffers.rewards[row] = 0
             buffers.terminated[row] = 0
             buffers.truncated[row] = 0
-            try startEpisode(slot, row: row, into: buffers, rules: rules)
+            try startEpisode(slots, row: row, into: buffers, rules: rules)
             return
         }
+        let slot = slots.slots + row
         let result = try take(slot, row)
         try rules.checks.check(row: row, of: buffers.observation)
         let limitReached = slot.pointee.timeLimit.step()
@@ -237,22 +279,23 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
         buffers.terminated[row] = result.terminated ? 1 : 0
         buffers.truncated[row] = truncated ? 1 : 0
         if result.terminated || truncated {
-            try endEpisode(slot, row: row, into: buffers, rules: rules)
+            try endEpisode(slots, row: row, into: buffers, rules: rules)
         }
     }
 
     @inlinable
     static func endEpisode(
-        _ slot: UnsafeMutablePointer<Slot>, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules
+        _ slots: Slots, row: Int, into buffers: StepBuffers, rules: borrowing EpisodeRules
     ) throws {
+        let slot = slots.slots + row
         buffers.episodeReturns[row] = slot.pointee.episodeReturn
         buffers.episodeLengths[row] = Int64(slot.pointee.timeLimit.elapsedSteps)
-        slot.pointee.phase = .ended
+        slots.set(.ended, row: row)
         if rules.autoreset == .sameStep {
             buffers.finalObservation.copyRow(row, from: buffers.observation, row: row)
             if rules.wantsInfo { buffers.finalInfos[row] = slot.pointee.environment.info }
             do {
-                try startEpisode(slot, row: row, into: buffers, rules: rules)
+                try startEpisode(slots, row: row, into: buffers, rules: rules)
             } catch {
                 throw AutoresetFailure(reason: error)
             }
@@ -262,15 +305,19 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
     /// Ends the episode of an environment that failed.
     @inlinable
     static func fault(
-        _ slot: UnsafeMutablePointer<Slot>, row: Int, _ error: any Error, into buffers: StepBuffers
+        _ slots: Slots, row: Int, _ error: any Error, into buffers: StepBuffers
     ) -> EnvironmentFault {
-        slot.pointee.phase = .ended
+        let slot = slots.slots + row
+        slots.set(.ended, row: row)
         buffers.observation.clearRow(row)
+        // What failed has nothing to tell.
+        buffers.infos[row] = []
         // The episode before ended as it should: its last reward and observation must not be lost.
         if let failure = error as? AutoresetFailure {
             return EnvironmentFault(index: row, message: "\(failure.reason)")
         }
         buffers.finalObservation.clearRow(row)
+        buffers.finalInfos[row] = []
         buffers.rewards[row] = 0
         buffers.terminated[row] = 0
         buffers.truncated[row] = 1
@@ -290,59 +337,115 @@ public final class SyncVectorEnvironment<E: Environment & Sendable>: VectorEnvir
             let modes = spec.renderModes.isEmpty ? "none" : spec.renderModes.joined(separator: ", ")
             throw StateError("\(spec.id) has no render mode '\(mode)'; it has: \(modes)")
         }
-        guard var environment = slots[row].environment as? any RenderableEnvironment else {
+        guard var environment = slots.slots[row].environment as? any RenderableEnvironment else {
             throw StateError("\(spec.id) cannot be rendered")
         }
         let rendering = try environment.render(mode: mode)
-        slots[row].environment = environment as! E
+        slots.slots[row].environment = environment as! E
         return rendering
     }
 
+    @inlinable public var bytesPerEnvironment: Int {
+        MemoryLayout<Slot>.stride + 1 + slots.slots[0].environment.heapBytes
+    }
+
+    // A state begins with what it is of, so that another environment's, or one of other options or another version, is
+    // refused by name and not misread: a mark, the format of what follows, id, options, version. Then come seed,
+    // generator, counts and phase, and at last what the environment itself writes.
+
     @inlinable
-    public func saveState(row: Int) throws -> [UInt8] {
-        guard let environment = slots[row].environment as? any RestorableEnvironment else {
+    public func saveState(row: Int, to writer: inout StateWriter) throws {
+        guard let environment = slots.slots[row].environment as? any RestorableEnvironment else {
             throw StateError("\(spec.id) cannot be saved")
         }
-        let slot = slots[row]
-        var writer = StateWriter()
-        writer.write(UInt32(type(of: environment).stateVersion))
+        let slot = slots.slots[row]
+        SavedStateHeader(spec: spec, options: optionsText, version: type(of: environment).stateVersion).write(
+            to: &writer)
         writer.write(slot.seed)
         writer.write(UInt8(slot.generator == nil ? 0 : 1))
         slot.generator?.save(to: &writer)
         writer.write(Int64(slot.timeLimit.elapsedSteps))
         writer.write(slot.episodeReturn)
-        writer.write(slot.phase.rawValue)
+        writer.write(slots.phases[row])
         environment.save(to: &writer)
-        return writer.bytes
     }
 
     @inlinable
     public func restoreState(_ state: [UInt8], row: Int) throws {
-        var slot = slots[row]
+        var slot = slots.slots[row]
         guard var environment = slot.environment as? any RestorableEnvironment else {
             throw StateError("\(spec.id) cannot be restored")
         }
         var reader = StateReader(state)
-        let version = try reader.read(UInt32.self)
-        let expected = UInt32(type(of: environment).stateVersion)
-        guard version == expected else {
-            throw StateError("the state is of version \(version); \(spec.id) takes version \(expected)")
-        }
+        try SavedStateHeader(spec: spec, options: optionsText, version: type(of: environment).stateVersion)
+            .require(from: &reader)
         slot.seed = try reader.read()
         slot.generator = try reader.read(UInt8.self) == 0 ? nil : NumPyGenerator(from: &reader)
-        let elapsedSteps = Int(try reader.read(Int64.self))
-        guard elapsedSteps >= 0 else { throw StateError("the state has taken \(elapsedSteps) steps") }
+        let elapsedSteps = try reader.readCount("number of steps")
         slot.timeLimit = TimeLimit(maxEpisodeSteps: maxEpisodeSteps, elapsedSteps: elapsedSteps)
         slot.episodeReturn = try reader.read()
         guard let phase = EpisodePhase(rawValue: try reader.read()) else {
             throw StateError("the state's phase is unknown")
         }
         guard phase == .fresh || slot.generator != nil else { throw StateError("the state lacks its generator") }
-        slot.phase = phase
         try environment.restore(from: &reader)
         try reader.finish()
         slot.environment = environment as! E
-        slots[row] = slot
+        slots.slots[row] = slot
+        slots.set(phase, row: row)
+    }
+}
+
+/// What a state says of itself before anything else.
+@usableFromInline
+struct SavedStateHeader {
+    private let id: String
+    private let options: String
+    private let version: Int
+
+    /// "gymS" as its bytes lie in a file.
+    private static let mark: UInt32 = 0x536D_7967
+    /// Raised when what follows the header, but for the environment's own part, changes.
+    private static let format: UInt32 = 2
+    /// Bytes of an id or of all options at the most.
+    private static let longest = 1 << 16
+
+    @usableFromInline
+    init(spec: EnvironmentSpec, options: String, version: Int) {
+        id = spec.id
+        self.options = options
+        self.version = version
+    }
+
+    @usableFromInline
+    func write(to writer: inout StateWriter) {
+        writer.write(SavedStateHeader.mark)
+        writer.write(SavedStateHeader.format)
+        writer.write(text: id)
+        writer.write(text: options)
+        writer.write(UInt32(version))
+    }
+
+    /// - Throws: ``StateError`` for what is no state, ``ForeignStateError`` for a state of something else.
+    @usableFromInline
+    func require(from reader: inout StateReader) throws {
+        guard try reader.read(UInt32.self) == SavedStateHeader.mark else {
+            throw StateError("the bytes are not a state of an environment")
+        }
+        let format = try reader.read(UInt32.self)
+        guard format == SavedStateHeader.format else {
+            throw ForeignStateError(.version, expected: "format \(SavedStateHeader.format)", got: "format \(format)")
+        }
+        let id = try reader.readText(atMost: SavedStateHeader.longest)
+        let options = try reader.readText(atMost: SavedStateHeader.longest)
+        let version = try reader.read(UInt32.self)
+        guard id == self.id else { throw ForeignStateError(.environment, expected: self.id, got: id) }
+        guard options == self.options else {
+            throw ForeignStateError(.options, expected: self.options, got: options)
+        }
+        guard version == UInt32(self.version) else {
+            throw ForeignStateError(.version, expected: "\(self.version)", got: "\(version)")
+        }
     }
 }
 

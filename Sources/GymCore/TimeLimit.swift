@@ -23,7 +23,8 @@ public struct TimeLimit: Sendable, Hashable {
 
     /// Counts a step; returns whether the episode has now reached the limit.
     public mutating func step() -> Bool {
-        elapsedSteps += 1
+        // An episode of so many steps is not to be had, other than from a state that somebody made up.
+        elapsedSteps = elapsedSteps == Int.max ? Int.max : elapsedSteps + 1
         guard let maxEpisodeSteps else { return false }
         return elapsedSteps >= maxEpisodeSteps
     }

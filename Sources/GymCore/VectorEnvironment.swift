@@ -80,7 +80,9 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     var actionSpace: Space { get }
     /// How many rows are stepped together: ranges of rows that are a multiple of it cost least.
     var groupSize: Int { get }
-    /// Whether ``saveState(row:)`` works.
+    /// Bytes of memory that each environment takes, buffers of the batch left out; known before the first reset.
+    var bytesPerEnvironment: Int { get }
+    /// Whether ``saveState(row:to:)`` works.
     var isRestorable: Bool { get }
     /// Whether ``render(row:mode:)`` works.
     var isRenderable: Bool { get }
@@ -120,19 +122,29 @@ public protocol VectorEnvironment: AnyObject, Sendable {
     func render(row: Int, mode: String) throws -> Rendering
     /// The options that autoreset passes to the environment, in place of the declared defaults.
     func setAutoresetOptions(_ options: [String: OptionValue]) throws
-    /// All of one environment, generator and episode included.
+    /// Writes all of one environment, generator and episode included, and what it is of.
     ///
     /// - Throws: ``StateError`` when the environment cannot be saved.
-    func saveState(row: Int) throws -> [UInt8]
-    /// Takes over what ``saveState(row:)`` returned; observations are not part of a state.
+    func saveState(row: Int, to writer: inout StateWriter) throws
+    /// Takes over what ``saveState(row:to:)`` wrote; observations are not part of a state.
     ///
-    /// - Throws: ``StateError``; the environment is then as it was.
+    /// - Throws: ``StateError``, ``ForeignStateError`` for a state of another environment, other options or another
+    ///   version; the environment is then as it was.
     func restoreState(_ state: [UInt8], row: Int) throws
 }
 
 extension VectorEnvironment {
     /// Each row is stepped by itself.
     public var groupSize: Int { 1 }
+
+    /// All of one environment, as ``saveState(row:to:)`` writes it.
+    ///
+    /// - Throws: ``StateError`` when the environment cannot be saved.
+    public func saveState(row: Int) throws -> [UInt8] {
+        var writer = StateWriter()
+        try saveState(row: row, to: &writer)
+        return writer.bytes
+    }
 }
 
 /// What a reset reports.

@@ -14,6 +14,8 @@ final class Arena {
     private var blocks: [Block] = []
     private var used = 0
     private var total = 0
+    /// Bytes that were handed out and not taken back.
+    var size: Int { total }
     /// The most that one message may take, so that a small frame cannot ask for a large amount of memory.
     var limit: Int
 
@@ -79,6 +81,7 @@ final class Arena {
 
     /// An array of `count` elements, zeroed.
     func array<T>(_ type: T.Type, count: Int) -> UnsafeMutablePointer<T> {
+        // What is counted here is in memory already: it cannot be too much to be counted in bytes.
         let bytes = max(count, 1) * MemoryLayout<T>.stride
         guard let memory = allocate(bytes) else { preconditionFailure("an arena for building has no limit") }
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
@@ -92,9 +95,9 @@ final class Arena {
         return message
     }
 
-    /// A copy of a text, ended with a zero byte.
+    /// A copy of a text, ended with a zero byte. U+0000 within it, which strings of the protocol cannot hold, is replaced.
     func string(_ text: String) -> UnsafeMutablePointer<CChar> {
-        var text = text
+        var text = text.utf8.contains(0) ? String(text.map { $0 == "\0" ? "\u{FFFD}" : $0 }) : text
         return text.withUTF8 { utf8 in
             let copy = array(CChar.self, count: utf8.count + 1)
             UnsafeMutableRawPointer(copy).copyMemory(

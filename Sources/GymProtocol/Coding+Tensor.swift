@@ -42,7 +42,7 @@ extension Arena {
             let graph = self.message(gym__v1__graph_value__init)
             graph.pointee.nodes = tensor(nodes)
             if let edges { graph.pointee.edges = tensor(edges) }
-            graph.pointee.edge_links = tensor(Tensor(links, shape: [links.count / 2, 2]))
+            if !links.isEmpty { graph.pointee.edge_links = tensor(Tensor(links, shape: [links.count / 2, 2])) }
             message.pointee.value_case = GYM__V1__VALUE__VALUE_GRAPH
             message.pointee.graph = graph
         case .oneOf(let index, let member):
@@ -60,6 +60,17 @@ extension Arena {
         list.pointee.n_values = values.count
         list.pointee.values = pointers(values.map(value))
         return list
+    }
+
+    /// A copy of some rows of a tensor leaf, side by side.
+    func gathered(_ batch: BatchBuffer, leaf: Int, rows: UnsafeBufferPointer<UInt32>) -> UnsafeMutableRawPointer {
+        let column = batch.columns[leaf]
+        let gathered = UnsafeMutableRawPointer(array(UInt8.self, count: rows.count * column.rowBytes))
+        for (position, row) in rows.enumerated() {
+            (gathered + position * column.rowBytes).copyMemory(
+                from: column.base! + Int(row) * column.rowBytes, byteCount: column.rowBytes)
+        }
+        return gathered
     }
 
     /// The leaves of a batch, tensors sent from the batch's own memory.
@@ -88,15 +99,7 @@ extension Arena {
                 for axis in layout.shape.indices { shape[axis + 1] = UInt32(layout.shape[axis]) }
                 tensor.pointee.n_shape = layout.shape.count + 1
                 tensor.pointee.shape = shape
-                var data = column.base!
-                if let rows {
-                    let gathered = UnsafeMutableRawPointer(array(UInt8.self, count: count * column.rowBytes))
-                    for (position, row) in rows.enumerated() {
-                        (gathered + position * column.rowBytes).copyMemory(
-                            from: column.base! + Int(row) * column.rowBytes, byteCount: column.rowBytes)
-                    }
-                    data = gathered
-                }
+                let data = rows.map { gathered(batch, leaf: index, rows: $0) } ?? column.base!
                 tensor.pointee.data = ProtobufCBinaryData(
                     len: count * column.rowBytes, data: data.assumingMemoryBound(to: UInt8.self))
                 leaf.pointee.leaf_case = GYM__V1__LEAF__LEAF_TENSOR
@@ -122,6 +125,9 @@ extension DType {
     }
 }
 
+/// Whether each byte is 0 or 1, as those of booleans are.
+private func areTruthValues(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.allSatisfy { $0 <= 1 } }
+
 extension Tensor {
     init(_ message: UnsafePointer<CTensor>?) throws {
         guard let message else { throw WireError.malformed("a tensor is missing") }
@@ -139,9 +145,9 @@ extension Tensor {
             throw WireError.malformed(
                 "a \(dtype.name) tensor of shape \(shape) takes \(bytes) bytes, \(message.pointee.data.len) came")
         }
-        self.init(
-            dtype: dtype, shape: shape,
-            bytes: Array(UnsafeRawBufferPointer(start: message.pointee.data.data, count: bytes)))
+        let data = UnsafeRawBufferPointer(start: message.pointee.data.data, count: bytes)
+        guard dtype != .bool || areTruthValues(data) else { throw WireError.malformed("a bool is 0 or 1") }
+        self.init(dtype: dtype, shape: shape, bytes: Array(data))
     }
 }
 
@@ -170,105 +176,5 @@ extension Value {
     static func list(_ message: UnsafePointer<Gym__V1__ValueList>?) throws -> [Value] {
         guard let message else { return [] }
         return try (0..<message.pointee.n_values).map { try Value(message.pointee.values[$0]) }
-    }
-}
-
-/// Leaves of a batch as they came in a frame; valid until the next frame is read.
-public struct ReceivedLeaves {
-    let leaves: UnsafeMutablePointer<UnsafeMutablePointer<CLeaf>?>?
-    /// The number of leaves.
-    public let count: Int
-
-    init(_ leaves: UnsafeMutablePointer<UnsafeMutablePointer<CLeaf>?>?, _ count: Int) {
-        self.leaves = leaves
-        self.count = count
-    }
-
-    /// Copies the leaves to a batch after checking their number, dtypes, shapes and sizes.
-    ///
-    /// - Parameters:
-    ///   - rows: which row of the batch each received row goes to; `nil`: row i to row i, and all of them.
-    ///   - field: the request's field, for the error.
-    ///   - code: the error's code when something does not fit.
-    /// - Throws: ``WireError``; the batch is then as it was, or partly overwritten.
-    public func copy(
-        into batch: BatchBuffer, rows: UnsafeBufferPointer<UInt32>? = nil, field: String, code: WireError.Code
-    ) throws {
-        guard count == batch.leaves.count else {
-            throw WireError(
-                code, "\(field) has \(count) leaves; the space has \(batch.leaves.count)",
-                details: [.init(field: field, expected: "\(batch.leaves.count) leaves", got: "\(count) leaves")])
-        }
-        let rowCount = rows?.count ?? batch.count
-        for index in batch.leaves.indices {
-            let leaf = leaves![index]!
-            switch batch.leaves[index] {
-            case .tensor(let layout):
-                guard leaf.pointee.leaf_case == GYM__V1__LEAF__LEAF_TENSOR, let tensor = leaf.pointee.tensor else {
-                    throw WireError(
-                        code, "leaf \(index) of \(field) has to be a tensor",
-                        details: [.init(field: field, expected: "a tensor", got: "another leaf")])
-                }
-                try ReceivedLeaves.check(tensor, layout, rowCount: rowCount, leaf: index, field: field, code: code)
-                let column = batch.columns[index]
-                guard tensor.pointee.data.len > 0 else { continue }
-                if let rows {
-                    for (position, row) in rows.enumerated() {
-                        (column.base! + Int(row) * column.rowBytes).copyMemory(
-                            from: tensor.pointee.data.data + position * column.rowBytes, byteCount: column.rowBytes)
-                    }
-                } else {
-                    column.base!.copyMemory(from: tensor.pointee.data.data, byteCount: tensor.pointee.data.len)
-                }
-            case .ragged:
-                guard leaf.pointee.leaf_case == GYM__V1__LEAF__LEAF_VALUES else {
-                    throw WireError(
-                        code, "leaf \(index) of \(field) has to be a list of values",
-                        details: [.init(field: field, expected: "values", got: "another leaf")])
-                }
-                let values = try Value.list(leaf.pointee.values)
-                guard values.count == rowCount else {
-                    throw WireError(
-                        code, "leaf \(index) of \(field) has \(values.count) values; there are \(rowCount) rows",
-                        details: [.init(field: field, expected: "\(rowCount) values", got: "\(values.count)")])
-                }
-                if let rows {
-                    var all = batch[raggedLeaf: index]
-                    for (position, row) in rows.enumerated() { all[Int(row)] = values[position] }
-                    batch[raggedLeaf: index] = all
-                } else {
-                    batch[raggedLeaf: index] = values
-                }
-            }
-        }
-    }
-
-    private static func check(
-        _ tensor: UnsafePointer<CTensor>, _ layout: TensorLayout, rowCount: Int, leaf: Int, field: String,
-        code: WireError.Code
-    ) throws {
-        var fits =
-            tensor.pointee.dtype.rawValue == UInt32(layout.dtype.rawValue)
-            && tensor.pointee.n_shape == layout.shape.count + 1
-        if fits {
-            fits = Int(tensor.pointee.shape[0]) == rowCount
-            for axis in layout.shape.indices where Int(tensor.pointee.shape[axis + 1]) != layout.shape[axis] {
-                fits = false
-            }
-        }
-        guard fits else {
-            let got = (try? DType(tensor.pointee.dtype))?.name ?? "dtype \(tensor.pointee.dtype.rawValue)"
-            let gotShape = (0..<tensor.pointee.n_shape).map { Int(tensor.pointee.shape[$0]) }
-            let expected = "\(layout.dtype.name) of shape \([rowCount] + layout.shape)"
-            throw WireError(
-                code, "leaf \(leaf) of \(field) is \(got) of shape \(gotShape); it has to be \(expected)",
-                details: [.init(field: field, expected: expected, got: "\(got) of shape \(gotShape)")])
-        }
-        let expected = rowCount * layout.byteCount
-        guard tensor.pointee.data.len == expected else {
-            throw WireError(
-                code, "leaf \(leaf) of \(field) has \(tensor.pointee.data.len) bytes; its shape takes \(expected)",
-                details: [.init(field: field, expected: "\(expected) bytes", got: "\(tensor.pointee.data.len) bytes")])
-        }
     }
 }

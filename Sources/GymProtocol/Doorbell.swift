@@ -5,6 +5,8 @@ import Synchronization
 ///
 /// Waiting spins for a moment, which costs a tenth of a microsecond when the answer is near, then sleeps in the kernel.
 /// Ringing costs a system call only when somebody sleeps. One thread waits at a time.
+// Sendable although it holds pointers: what they point to is atomic, lasts as long as this object, and is never moved;
+// `spin` belongs to the one thread that waits.
 public final class Doorbell: @unchecked Sendable {
     private let word: UnsafeMutablePointer<Atomic<UInt32>>
     private let sleeper: UnsafeMutablePointer<Atomic<UInt32>>

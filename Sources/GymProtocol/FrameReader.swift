@@ -1,3 +1,5 @@
+import Glibc
+
 /// What a frame carries.
 public enum FrameKind: UInt8, Sendable {
     case request = 1
@@ -50,8 +52,13 @@ public final class FrameReader {
     public private(set) var bytesReceived: UInt64 = 0
     /// Whether a descriptor may come with the next frames; when not, the system closes what comes.
     public var expectsDescriptor = false
+    /// Bytes of memory that it holds.
+    public var memoryInUse: Int { buffer.count }
 
-    private var passedDescriptor: Int32 = -1
+    /// Descriptors that came and were not taken yet, in their order. More than a few are nobody's that keeps to the
+    /// protocol.
+    private var passedDescriptors: [OwnedDescriptor] = []
+    private static let mostDescriptors = 64
     private let socket: UnixSocket
     private let kinds: [FrameKind]
     private var buffer: UnsafeMutableRawBufferPointer
@@ -73,22 +80,21 @@ public final class FrameReader {
         buffer = .allocate(byteCount: FrameReader.initialCapacity, alignment: 64)
     }
 
-    deinit {
-        buffer.deallocate()
-        _ = takeDescriptor()
-    }
+    deinit { buffer.deallocate() }
 
-    /// The descriptor that came with the frames read so far.
-    public func takeDescriptor() -> UnixSocket? {
-        guard passedDescriptor >= 0 else { return nil }
-        defer { passedDescriptor = -1 }
-        return UnixSocket(owning: passedDescriptor)
+    /// The first descriptor that came with the frames read so far and was not taken yet.
+    public func takeDescriptor() -> OwnedDescriptor? {
+        passedDescriptors.isEmpty ? nil : passedDescriptors.removeFirst()
     }
 
     /// The next frame, or `nil` when the peer has closed between two frames.
     ///
-    /// - Throws: ``WireError`` for what is not a frame, ``SystemError`` when the socket fails.
-    public func next() throws -> Frame? {
+    /// - Parameter deadline: when to give up, on the clock of ``monotonicSeconds()``; what came of a frame until then is
+    ///   kept, so that the next call goes on with it. However slowly bytes trickle in, they do not move it.
+    /// - Throws: ``WireError`` for what is not a frame, ``SystemError`` when the socket fails; with `EAGAIN`, when time
+    ///   is over.
+    public func next(until deadline: Double? = nil) throws -> Frame? {
+        self.deadline = deadline
         if start == end {
             start = 0
             end = 0
@@ -102,14 +108,15 @@ public final class FrameReader {
         return Frame(kind: kind, body: body)
     }
 
+    private var deadline: Double?
+
     /// Receives until `count` bytes lie at `start`; `false` when the peer closed before the first of them.
     private func fill(to count: Int, atBoundary: Bool) throws -> Bool {
         while end - start < count {
             if end == buffer.count { makeRoom(for: count) }
+            if let deadline, !socket.isReadable(until: deadline) { throw SystemError("receive", EAGAIN) }
             let free = UnsafeMutableRawBufferPointer(rebasing: buffer[end...])
-            let received =
-                expectsDescriptor
-                ? try socket.receive(into: free, passedDescriptor: &passedDescriptor) : try socket.receive(into: free)
+            let received = try receive(into: free)
             if received == 0 {
                 if atBoundary && end == start { return false }
                 throw WireError(
@@ -119,6 +126,17 @@ public final class FrameReader {
             end += received
         }
         return true
+    }
+
+    private func receive(into free: UnsafeMutableRawBufferPointer) throws -> Int {
+        guard expectsDescriptor else { return try socket.receive(into: free) }
+        var passed: Int32 = -1
+        let received = try socket.receive(into: free, passedDescriptor: &passed)
+        if passed >= 0 {
+            let owner = OwnedDescriptor(owning: passed)
+            if passedDescriptors.count < FrameReader.mostDescriptors { passedDescriptors.append(owner) }
+        }
+        return received
     }
 
     private func makeRoom(for count: Int) {

@@ -1,5 +1,6 @@
 internal import CProtobufC
 import Glibc
+import GymCore
 
 /// Encodes messages and sends them as frames, large parts from where they lie.
 ///
@@ -13,6 +14,8 @@ final class FrameWriter {
 
     private let socket: UnixSocket
     private let sink: UnsafeMutablePointer<Sink>
+    /// Rows that ended with the step being sent.
+    private var ended = UnsafeMutableBufferPointer<UInt32>(start: nil, count: 0)
 
     /// What protobuf-c writes to. Its first member is what protobuf-c knows of it.
     fileprivate struct Sink {
@@ -57,6 +60,17 @@ final class FrameWriter {
         sink.pointee.scratch.deallocate()
         sink.pointee.segments.deallocate()
         sink.deallocate()
+        ended.deallocate()
+    }
+
+    /// The rows whose episode ended with the step, until the next are asked for.
+    func endedRows(of buffers: StepBuffers) -> UnsafeBufferPointer<UInt32> {
+        if ended.count < buffers.count {
+            ended.deallocate()
+            ended = .allocate(capacity: buffers.count)
+        }
+        let count = buffers.collectEnded(into: ended.baseAddress!)
+        return UnsafeBufferPointer(rebasing: ended[..<count])
     }
 
     /// Encodes a message and sends it; the arena is empty after it.
@@ -258,6 +272,11 @@ final class FrameWriter {
         mutating func bytes(_ bytes: UnsafeRawBufferPointer, field: UInt8) {
             guard bytes.count > 0 else { return }
             begin(field: field, length: bytes.count)
+            raw(bytes)
+        }
+
+        /// Writes bytes of a field whose beginning was written, large ones as they lie there when the frame is sent.
+        mutating func raw(_ bytes: UnsafeRawBufferPointer) {
             if bytes.count >= FrameWriter.externalSize {
                 note()
                 FrameWriter.append(bytes.baseAddress!, bytes.count, to: sink)
@@ -266,13 +285,6 @@ final class FrameWriter {
                 next.copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
                 next += bytes.count
             }
-        }
-
-        /// Writes an element of a field of bytes, whose beginning was written.
-        mutating func element<Element: BitwiseCopyable>(_ value: Element) {
-            reserve(MemoryLayout<Element>.size)
-            next.storeBytes(of: value, as: Element.self)
-            next += MemoryLayout<Element>.size
         }
     }
 }

@@ -10,8 +10,12 @@ public struct Limits: Sendable, Hashable {
     public var maxEnvironments = 65_536
     /// Requests of a connection that were received and not yet answered.
     public var maxPendingRequests = 256
-    /// Bytes of a connection's buffers, as estimated when environments are made.
+    /// Bytes that a connection has the server keep: environments, buffers, requests and answers that wait.
     public var maxMemoryBytes = 2 << 30
+    /// Threads of the server, whatever they do; those that a connection has for itself included. 0: no limit of its own.
+    public var maxThreads = 0
+    /// As ``maxMemoryBytes``, of all connections together; 0: no limit of its own.
+    public var maxServerMemoryBytes = 0
     /// Seconds after which a connection without requests is closed; 0: never.
     public var idleTimeoutSeconds = 0
 
@@ -24,7 +28,7 @@ public enum ProtocolVersion {
     /// Raised when old clients can no longer be served.
     public static let major = 1
     /// Raised when something is added.
-    public static let minor = 0
+    public static let minor = 1
     /// Shared-memory transport.
     public static let sharedMemory = "shared-memory.v1"
     /// Send and receive.

@@ -146,6 +146,8 @@ public struct MakeParameters: Sendable {
     public var passesOutOfBounds = false
     /// Reset options that autoreset uses.
     public var autoresetOptions: [String: OptionValue] = [:]
+    /// Whether results say how long each environment's step took.
+    public var wantsStepTime = false
 
     /// A batch with the given settings.
     public init(id: String, settings: VectorEnvironmentSettings) {
@@ -220,9 +222,36 @@ public struct ServerStatus: Sendable, Hashable {
     public var errors: UInt64 = 0
     /// Connections since the start.
     public var connectionsTotal: UInt64 = 0
+    /// What the connection that asks uses, and of what at most.
+    public var connectionUse: [ResourceUse] = []
+    /// What all connections use together.
+    public var serverUse: [ResourceUse] = []
 
     /// Nothing happened yet.
     public init() {}
+}
+
+/// How much of something is in use.
+public struct ResourceUse: Sendable, Hashable {
+    /// `handles`, `environments`, `memory_bytes`, `pending_requests`, `connections`, `threads`.
+    public var resource: String
+    /// How much is in use.
+    public var used: UInt64
+    /// How much there may be; 0: there is no limit.
+    public var limit: UInt64
+
+    /// So much, of so much.
+    public init(_ resource: String, used: Int, limit: Int) {
+        self.resource = resource
+        self.used = UInt64(max(used, 0))
+        self.limit = UInt64(max(limit, 0))
+    }
+
+    init(resource: String, used: UInt64, limit: UInt64) {
+        self.resource = resource
+        self.used = used
+        self.limit = limit
+    }
 }
 
 /// Which of an environment's two spaces.

@@ -1,10 +1,15 @@
-/// What a client asks for. `Actions` are leaves of a batch: memory to send from, or what was received.
-public enum Request<Actions> {
+/// What a client asks of a connection.
+public enum ConnectionRequest: Sendable {
     case hello(Hello)
     case ping
     case status
     case list
     case make(MakeParameters)
+    case shutdown
+}
+
+/// What a client asks of a handle. `Actions` are leaves of a batch: memory to send from, or what was received.
+public enum HandleRequest<Actions> {
     case reset(ResetParameters)
     case step(Actions, wantsInfo: Bool)
     case send(environments: [UInt32], Actions)
@@ -15,7 +20,12 @@ public enum Request<Actions> {
     case sample(SpaceKind, seed: UInt64?)
     case contains(SpaceKind, Actions)
     case close
-    case shutdown
+}
+
+/// What a client asks for.
+public enum Request<Actions> {
+    case connection(ConnectionRequest)
+    case handle(HandleRequest<Actions>)
     /// A message that this version does not know.
     case unknown
 }

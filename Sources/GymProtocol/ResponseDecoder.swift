@@ -14,6 +14,12 @@ public final class ResponseDecoder {
         return message
     }()
 
+    nonisolated(unsafe) private static let noticeDescriptor = {
+        var message = Gym__V1__Notice()
+        gym__v1__notice__init(&message)
+        return message
+    }()
+
     /// A decoder.
     public init() {}
 
@@ -24,7 +30,7 @@ public final class ResponseDecoder {
         if let step = steps.response(body) { return step }
         arena.reset()
         arena.limit = Arena.decodingLimit(bodySize: body.count)
-        guard isSafelyNested(body, as: ResponseDecoder.descriptor.base.descriptor),
+        guard MessageCheck(body, as: ResponseDecoder.descriptor.base.descriptor) == .sound,
             let message = gym__v1__response__unpack(
                 arena.allocator, body.count, body.baseAddress?.assumingMemoryBound(to: UInt8.self))
         else { throw WireError.malformed("the server's frame is not a gym.v1.Response") }
@@ -36,7 +42,7 @@ public final class ResponseDecoder {
     public func decodeNotice(_ body: UnsafeRawBufferPointer) throws -> Notice {
         arena.reset()
         arena.limit = Arena.decodingLimit(bodySize: body.count)
-        guard
+        guard MessageCheck(body, as: ResponseDecoder.noticeDescriptor.base.descriptor) == .sound,
             let message = gym__v1__notice__unpack(
                 arena.allocator, body.count, body.baseAddress?.assumingMemoryBound(to: UInt8.self))
         else { throw WireError.malformed("the server's frame is not a gym.v1.Notice") }
@@ -62,11 +68,7 @@ public final class ResponseDecoder {
                     effectiveSeeds: Array(
                         UnsafeBufferPointer(start: part.effective_seeds, count: part.n_effective_seeds)),
                     info: try decodeInfo(part.n_info, part.info),
-                    faults: (0..<part.n_faults).map { index in
-                        let fault = part.faults[index]!.pointee
-                        return EnvironmentFault(
-                            index: Int(fault.environment_index), message: String(cString: fault.message))
-                    }))
+                    faults: try decodeFaults(part.n_faults, part.faults)))
         case GYM__V1__RESPONSE__MESSAGE_ERROR: return .error(error(message.pointee.error.pointee))
         case GYM__V1__RESPONSE__MESSAGE_HELLO: return .hello(hello(message.pointee.hello.pointee))
         case GYM__V1__RESPONSE__MESSAGE_PING: return .ping
@@ -81,11 +83,16 @@ public final class ResponseDecoder {
             status.bytesSent = part.bytes_sent
             status.errors = part.errors
             status.connectionsTotal = part.connections_total
+            status.connectionUse = uses(part.n_connection_use, part.connection_use)
+            status.serverUse = uses(part.n_server_use, part.server_use)
             return .status(status)
         case GYM__V1__RESPONSE__MESSAGE_LIST:
             let part = message.pointee.list.pointee
-            return .list(try (0..<part.n_environments).map { try description(part.environments[$0]) })
-        case GYM__V1__RESPONSE__MESSAGE_MAKE: return .make(try made(message.pointee.make.pointee))
+            var decoder = DescriptionDecoder()
+            return .list(try (0..<part.n_environments).map { try decoder.description(part.environments[$0]) })
+        case GYM__V1__RESPONSE__MESSAGE_MAKE:
+            var decoder = DescriptionDecoder()
+            return .make(try decoder.made(message.pointee.make.pointee))
         case GYM__V1__RESPONSE__MESSAGE_RENDER:
             let part = message.pointee.render.pointee
             return .render(try (0..<part.n_frames).map { try rendering(part.frames[$0]!.pointee) })
@@ -106,6 +113,15 @@ public final class ResponseDecoder {
         case GYM__V1__RESPONSE__MESSAGE_CLOSE: return .closed
         case GYM__V1__RESPONSE__MESSAGE_SHUTDOWN: return .shutdown
         default: return .unknown
+        }
+    }
+
+    private static func uses(
+        _ count: Int, _ messages: UnsafeMutablePointer<UnsafeMutablePointer<Gym__V1__ResourceUse>?>?
+    ) -> [ResourceUse] {
+        (0..<count).map { index in
+            let use = messages![index]!.pointee
+            return ResourceUse(resource: String(cString: use.resource), used: use.used, limit: use.limit)
         }
     }
 
@@ -140,6 +156,8 @@ public final class ResponseDecoder {
             reply.limits.maxPendingRequests = Int(limits.max_pending_requests)
             reply.limits.maxMemoryBytes = Int(clamping: limits.max_memory_bytes)
             reply.limits.idleTimeoutSeconds = Int(limits.idle_timeout_seconds)
+            reply.limits.maxThreads = Int(limits.max_threads)
+            reply.limits.maxServerMemoryBytes = Int(clamping: limits.max_server_memory_bytes)
         }
         return reply
     }
@@ -155,69 +173,5 @@ public final class ResponseDecoder {
         case GYM__V1__FRAME__FRAME_TEXT: return .text(String(cString: frame.text))
         default: throw WireError.malformed("a frame of a rendering is empty")
         }
-    }
-
-    private static func description(
-        _ message: UnsafePointer<Gym__V1__EnvironmentSpec>?
-    ) throws -> EnvironmentDescription {
-        guard let spec = message?.pointee else { throw WireError.malformed("an environment's spec is missing") }
-        var threshold: Double?
-        switch spec.reward_threshold == nil ? nil : try OptionValue(spec.reward_threshold) {
-        case .real(let value): threshold = value
-        case .integer(let value): threshold = Double(value)
-        default: break
-        }
-        return EnvironmentDescription(
-            id: String(cString: spec.id), summary: String(cString: spec.summary),
-            maxEpisodeSteps: spec.max_episode_steps == 0 ? nil : Int(clamping: spec.max_episode_steps),
-            rewardThreshold: threshold, nondeterministic: spec.nondeterministic != 0,
-            renderModes: (0..<spec.n_render_modes).map { String(cString: spec.render_modes[$0]!) },
-            renderFPS: spec.render_fps, options: try decodeOptionSpecs(spec.n_options, spec.options),
-            resetOptions: try decodeOptionSpecs(spec.n_reset_options, spec.reset_options),
-            autoresetModes: (0..<spec.n_autoreset_modes).compactMap {
-                AutoresetMode(rawValue: Int32(truncatingIfNeeded: spec.autoreset_modes[$0].rawValue))
-            },
-            isRestorable: spec.restorable != 0, observationSpace: try Space(spec.observation_space),
-            actionSpace: try Space(spec.action_space))
-    }
-
-    private static func made(_ part: Gym__V1__MakeResponse) throws -> MadeEnvironment {
-        var description = try description(part.spec)
-        description.observationSpace = try Space(part.observation_space)
-        description.actionSpace = try Space(part.action_space)
-        guard let autoreset = AutoresetMode(rawValue: Int32(truncatingIfNeeded: part.autoreset.rawValue)),
-            let transport = Transport(rawValue: Int32(truncatingIfNeeded: part.transport.rawValue)),
-            part.handle != 0, part.num_envs >= 1
-        else { throw WireError.malformed("the answer to a make is incomplete") }
-        let layout = part.shared_memory == nil ? nil : try sharedMemory(part.shared_memory.pointee)
-        return MadeEnvironment(
-            handle: part.handle, count: Int(part.num_envs), description: description, autoreset: autoreset,
-            maxEpisodeSteps: part.max_episode_steps == 0 ? nil : Int(clamping: part.max_episode_steps),
-            transport: transport, sharedMemory: layout)
-    }
-
-    private static func sharedMemory(_ part: Gym__V1__SharedMemory) throws -> SharedMemoryLayout {
-        func region(_ message: UnsafePointer<Gym__V1__Region>?) throws -> SharedMemoryLayout.Region {
-            guard let region = message?.pointee else {
-                throw WireError.malformed("a region of the shared memory is missing")
-            }
-            return SharedMemoryLayout.Region(
-                offset: Int(clamping: region.offset), dtype: try DType(region.dtype),
-                shape: (0..<region.n_shape).map { Int(region.shape[$0]) })
-        }
-        return SharedMemoryLayout(
-            size: Int(clamping: part.size), controlOffset: Int(clamping: part.control_offset),
-            actions: try (0..<part.n_actions).map { try region(part.actions[$0]) },
-            results: try (0..<part.n_results).map { index in
-                let results = part.results[index]!.pointee
-                return SharedMemoryLayout.Results(
-                    observation: try (0..<results.n_observation).map { try region(results.observation[$0]) },
-                    finalObservation: try (0..<results.n_final_observation).map {
-                        try region(results.final_observation[$0])
-                    },
-                    rewards: try region(results.rewards), terminated: try region(results.terminated),
-                    truncated: try region(results.truncated), episodeReturns: try region(results.episode_returns),
-                    episodeLengths: try region(results.episode_lengths))
-            })
     }
 }

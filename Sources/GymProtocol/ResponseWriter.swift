@@ -83,7 +83,9 @@ public final class ResponseWriter {
             limits.pointee.max_environments = UInt32(reply.limits.maxEnvironments)
             limits.pointee.max_pending_requests = UInt32(reply.limits.maxPendingRequests)
             limits.pointee.max_memory_bytes = UInt64(reply.limits.maxMemoryBytes)
-            limits.pointee.idle_timeout_seconds = UInt32(reply.limits.idleTimeoutSeconds)
+            limits.pointee.idle_timeout_seconds = UInt32(clamping: reply.limits.idleTimeoutSeconds)
+            limits.pointee.max_threads = UInt32(clamping: reply.limits.maxThreads)
+            limits.pointee.max_server_memory_bytes = UInt64(reply.limits.maxServerMemoryBytes)
             part.pointee.limits = limits
             part.pointee.session_id = reply.sessionID
             response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_HELLO
@@ -143,6 +145,8 @@ public final class ResponseWriter {
             part.pointee.bytes_sent = status.bytesSent
             part.pointee.errors = status.errors
             part.pointee.connections_total = status.connectionsTotal
+            (part.pointee.n_connection_use, part.pointee.connection_use) = arena.uses(status.connectionUse)
+            (part.pointee.n_server_use, part.pointee.server_use) = arena.uses(status.serverUse)
             response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_STATUS
             response.pointee.status = part
         }
@@ -257,19 +261,43 @@ public final class ResponseWriter {
 
     /// Answers a request to render.
     public func render(_ renderings: [Rendering], _ envelope: Envelope) throws {
+        // A single picture is sent from where it lies.
+        if renderings.count == 1, case .image(let image) = renderings[0] {
+            return try image.bytes.withUnsafeBytes { bytes in
+                try render(1, envelope) { arena, _ in
+                    .image(
+                        arena.tensor(
+                            dtype: image.dtype, shape: image.shape, data: bytes.baseAddress, byteCount: bytes.count))
+                }
+            }
+        }
+        try render(renderings.count, envelope) { arena, index in
+            switch renderings[index] {
+            case .image(let image): .image(arena.tensor(image))
+            case .text(let text): .text(arena.string(text))
+            }
+        }
+    }
+
+    private enum EncodedFrame {
+        case image(UnsafeMutablePointer<CTensor>)
+        case text(UnsafeMutablePointer<CChar>)
+    }
+
+    private func render(_ count: Int, _ envelope: Envelope, _ encode: (Arena, Int) -> EncodedFrame) throws {
         try send(envelope) { arena, response in
             let part = arena.message(gym__v1__render_response__init)
-            part.pointee.n_frames = renderings.count
+            part.pointee.n_frames = count
             part.pointee.frames = arena.pointers(
-                renderings.map { rendering in
+                (0..<count).map { index in
                     let frame = arena.message(gym__v1__frame__init)
-                    switch rendering {
+                    switch encode(arena, index) {
                     case .image(let image):
                         frame.pointee.frame_case = GYM__V1__FRAME__FRAME_IMAGE
-                        frame.pointee.image = arena.tensor(image)
+                        frame.pointee.image = image
                     case .text(let text):
                         frame.pointee.frame_case = GYM__V1__FRAME__FRAME_TEXT
-                        frame.pointee.text = arena.string(text)
+                        frame.pointee.text = text
                     }
                     return frame
                 })
@@ -279,13 +307,26 @@ public final class ResponseWriter {
     }
 
     /// Answers a request for states.
-    public func states(_ states: [[UInt8]], _ envelope: Envelope) throws {
-        try send(envelope) { arena, response in
-            let part = arena.message(gym__v1__get_state_response__init)
-            part.pointee.n_states = states.count
-            part.pointee.states = arena.numbers(states.map(arena.data))
-            response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_GET_STATE
-            response.pointee.get_state = part
+    ///
+    /// - Parameters:
+    ///   - bytes: all states, one behind the other; they are sent from where they lie.
+    ///   - ends: where each ends.
+    public func states(_ bytes: [UInt8], ends: [Int], _ envelope: Envelope) throws {
+        try bytes.withUnsafeBytes { memory in
+            try send(envelope) { arena, response in
+                let part = arena.message(gym__v1__get_state_response__init)
+                part.pointee.n_states = ends.count
+                part.pointee.states = arena.array(ProtobufCBinaryData.self, count: ends.count)
+                var start = 0
+                for (index, end) in ends.enumerated() {
+                    let state = UnsafeMutableRawPointer(mutating: memory.baseAddress.map { $0 + start })
+                    part.pointee.states[index] = ProtobufCBinaryData(
+                        len: end - start, data: state?.assumingMemoryBound(to: UInt8.self))
+                    start = end
+                }
+                response.pointee.message_case = GYM__V1__RESPONSE__MESSAGE_GET_STATE
+                response.pointee.get_state = part
+            }
         }
     }
 
@@ -330,169 +371,5 @@ public final class ResponseWriter {
         notice.pointee.message_case = GYM__V1__NOTICE__MESSAGE_REAPED
         notice.pointee.reaped = part
         try writer.send(.notice, notice, maxBody: maxBody)
-    }
-}
-
-extension Arena {
-    /// Observations, rewards, flags and the ends of episodes, from where they lie.
-    fileprivate func results(
-        _ buffers: StepBuffers, _ contents: ResponseWriter.StepContents,
-        into part: UnsafeMutablePointer<Gym__V1__StepResponse>
-    ) {
-        let count = contents.rows?.count ?? buffers.count
-        part.pointee.n_observation = buffers.observation.leaves.count
-        part.pointee.observation = leaves(of: buffers.observation, rows: contents.rows)
-        if let rows = contents.rows {
-            part.pointee.n_environment_index = rows.count
-            part.pointee.environment_index = array(UInt32.self, count: rows.count)
-            part.pointee.environment_index.update(from: rows.baseAddress!, count: rows.count)
-            part.pointee.rewards = gather(rows) { buffers.rewards[$0] }
-            part.pointee.terminated = gather(rows) { buffers.terminated[$0] }
-            part.pointee.truncated = gather(rows) { buffers.truncated[$0] }
-        } else {
-            part.pointee.rewards = bytes(UnsafeMutableRawBufferPointer(buffers.rewards))
-            part.pointee.terminated = bytes(UnsafeMutableRawBufferPointer(buffers.terminated))
-            part.pointee.truncated = bytes(UnsafeMutableRawBufferPointer(buffers.truncated))
-        }
-        func row(_ position: Int) -> Int { contents.rows.map { Int($0[position]) } ?? position }
-        func hasEnded(_ row: Int) -> Bool { buffers.terminated[row] | buffers.truncated[row] != 0 }
-        var ended = 0
-        for position in 0..<count where hasEnded(row(position)) { ended += 1 }
-        guard ended > 0 else { return }
-        // In final_index stand positions in this response; the buffers are read by row.
-        let positions = array(UInt32.self, count: ended)
-        let rows = array(UInt32.self, count: ended)
-        var next = 0
-        for position in 0..<count where hasEnded(row(position)) {
-            positions[next] = UInt32(position)
-            rows[next] = UInt32(row(position))
-            next += 1
-        }
-        let endedRows = UnsafeBufferPointer(start: UnsafePointer(rows), count: ended)
-        part.pointee.n_final_index = ended
-        part.pointee.final_index = positions
-        part.pointee.episode_returns = gather(endedRows) { buffers.episodeReturns[$0] }
-        part.pointee.episode_lengths = gather(endedRows) { buffers.episodeLengths[$0] }
-        if contents.hasFinalObservations {
-            part.pointee.n_final_observation = buffers.finalObservation.leaves.count
-            part.pointee.final_observation = leaves(of: buffers.finalObservation, rows: endedRows)
-        }
-    }
-
-    private func bytes(_ memory: UnsafeMutableRawBufferPointer) -> ProtobufCBinaryData {
-        ProtobufCBinaryData(len: memory.count, data: memory.baseAddress?.assumingMemoryBound(to: UInt8.self))
-    }
-
-    private func gather<T: BitwiseCopyable>(
-        _ rows: UnsafeBufferPointer<UInt32>, _ element: (Int) -> T
-    ) -> ProtobufCBinaryData {
-        let gathered = array(T.self, count: rows.count)
-        for (position, row) in rows.enumerated() { gathered[position] = element(Int(row)) }
-        return ProtobufCBinaryData(
-            len: rows.count * MemoryLayout<T>.stride,
-            data: UnsafeMutableRawPointer(gathered).assumingMemoryBound(to: UInt8.self))
-    }
-
-    fileprivate func faults(
-        _ faults: [EnvironmentFault]
-    ) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<Gym__V1__Fault>?>?) {
-        if faults.isEmpty { return (0, nil) }
-        let messages = faults.map { fault in
-            let message = message(gym__v1__fault__init)
-            message.pointee.environment_index = UInt32(fault.index)
-            message.pointee.message = string(fault.message)
-            return message
-        }
-        return (messages.count, pointers(messages))
-    }
-
-    fileprivate func info(
-        _ infos: [[InfoEntry]]
-    ) -> (Int, UnsafeMutablePointer<UnsafeMutablePointer<Gym__V1__InfoColumn>?>) {
-        let messages = InfoColumn.columns(of: infos).map { column in
-            let message = message(gym__v1__info_column__init)
-            message.pointee.name = string(column.name)
-            message.pointee.mask = data(column.values.map { $0 == nil ? 0 : 1 })
-            if let stacked = column.stacked {
-                message.pointee.values_case = GYM__V1__INFO_COLUMN__VALUES_TENSOR
-                message.pointee.tensor = tensor(stacked)
-            } else {
-                message.pointee.values_case = GYM__V1__INFO_COLUMN__VALUES_OBJECTS
-                message.pointee.objects = list(column.values.map { $0 ?? .list([]) })
-            }
-            return message
-        }
-        return (messages.count, pointers(messages))
-    }
-
-    fileprivate func description(
-        _ description: EnvironmentDescription
-    ) -> UnsafeMutablePointer<Gym__V1__EnvironmentSpec> {
-        let spec = message(gym__v1__environment_spec__init)
-        spec.pointee.id = string(description.id)
-        spec.pointee.summary = string(description.summary)
-        spec.pointee.max_episode_steps = UInt64(description.maxEpisodeSteps ?? 0)
-        if let threshold = description.rewardThreshold { spec.pointee.reward_threshold = option(.real(threshold)) }
-        spec.pointee.nondeterministic = description.nondeterministic ? 1 : 0
-        (spec.pointee.n_render_modes, spec.pointee.render_modes) = strings(description.renderModes)
-        spec.pointee.render_fps = description.renderFPS
-        (spec.pointee.n_options, spec.pointee.options) = optionSpecs(description.options)
-        (spec.pointee.n_reset_options, spec.pointee.reset_options) = optionSpecs(description.resetOptions)
-        spec.pointee.n_autoreset_modes = description.autoresetModes.count
-        spec.pointee.autoreset_modes = numbers(
-            description.autoresetModes.map { Gym__V1__AutoresetMode(rawValue: UInt32($0.rawValue)) })
-        spec.pointee.restorable = description.isRestorable ? 1 : 0
-        spec.pointee.observation_space = space(description.observationSpace)
-        spec.pointee.action_space = space(description.actionSpace)
-        return spec
-    }
-
-    fileprivate func sharedMemory(_ layout: SharedMemoryLayout) -> UnsafeMutablePointer<Gym__V1__SharedMemory> {
-        func region(_ region: SharedMemoryLayout.Region) -> UnsafeMutablePointer<Gym__V1__Region> {
-            let message = self.message(gym__v1__region__init)
-            message.pointee.offset = UInt64(region.offset)
-            message.pointee.dtype = Gym__V1__DType(rawValue: UInt32(region.dtype.rawValue))
-            message.pointee.n_shape = region.shape.count
-            message.pointee.shape = numbers(region.shape.map(UInt32.init))
-            return message
-        }
-        let message = self.message(gym__v1__shared_memory__init)
-        message.pointee.size = UInt64(layout.size)
-        message.pointee.control_offset = UInt64(layout.controlOffset)
-        message.pointee.n_actions = layout.actions.count
-        message.pointee.actions = pointers(layout.actions.map(region))
-        message.pointee.n_results = layout.results.count
-        message.pointee.results = pointers(
-            layout.results.map { results in
-                let part = self.message(gym__v1__result_regions__init)
-                part.pointee.n_observation = results.observation.count
-                part.pointee.observation = pointers(results.observation.map(region))
-                part.pointee.n_final_observation = results.finalObservation.count
-                part.pointee.final_observation = pointers(results.finalObservation.map(region))
-                part.pointee.rewards = region(results.rewards)
-                part.pointee.terminated = region(results.terminated)
-                part.pointee.truncated = region(results.truncated)
-                part.pointee.episode_returns = region(results.episodeReturns)
-                part.pointee.episode_lengths = region(results.episodeLengths)
-                return part
-            })
-        return message
-    }
-}
-
-extension InfoColumn {
-    /// The values as one tensor, zeros where there are none; `nil` when they are not tensors of one kind.
-    fileprivate var stacked: Tensor? {
-        guard case .tensor(let first)?? = values.first(where: { $0 != nil }) else { return nil }
-        var bytes: [UInt8] = []
-        for value in values {
-            switch value {
-            case nil: bytes += [UInt8](repeating: 0, count: first.bytes.count)
-            case .tensor(let tensor)? where tensor.dtype == first.dtype && tensor.shape == first.shape:
-                bytes += tensor.bytes
-            default: return nil
-            }
-        }
-        return Tensor(dtype: first.dtype, shape: [values.count] + first.shape, bytes: bytes)
     }
 }

@@ -5,8 +5,9 @@ public import GymCore
 /// Memory that a server and a client both map: actions one way, results the other, and a doorbell each way.
 ///
 /// The descriptor is sealed, so the memory cannot shrink under either side. What the other side may write is read
-/// with care: the server copies actions before it looks at them, and never reads back what it wrote.
-public final class SharedMemory: @unchecked Sendable {
+/// with care: the server copies actions before it looks at them, and what it reads back of its own results decides
+/// nothing but what this client is told.
+public final class SharedMemory: Sendable {
     /// Where things lie.
     public let layout: SharedMemoryLayout
     /// The request doorbell: the client rings, the server waits.
@@ -14,7 +15,9 @@ public final class SharedMemory: @unchecked Sendable {
     /// The response doorbell: the server rings, the client waits.
     public let response: Doorbell
 
-    private let base: UnsafeMutableRawPointer
+    // The mapping, which lasts as long as this object. What lies in it is another process's to change at any time anyway:
+    // the doorbells say whose turn it is.
+    nonisolated(unsafe) private let base: UnsafeMutableRawPointer
 
     /// What follows on the socket after the response doorbell has rung.
     public enum Status: UInt32, Sendable {
@@ -39,23 +42,23 @@ public final class SharedMemory: @unchecked Sendable {
     private static let wantsInfoFlag: UInt32 = 1
 
     /// Makes new memory; the descriptor is for the other side and stays the caller's.
-    public static func create(_ layout: SharedMemoryLayout) throws -> (SharedMemory, descriptor: UnixSocket) {
+    public static func create(_ layout: SharedMemoryLayout) throws -> (SharedMemory, descriptor: OwnedDescriptor) {
         let descriptor = gym_sealed_memory("gym-environments", UInt64(layout.size))
         guard descriptor >= 0 else { throw SystemError("create \(layout.size) bytes of shared memory", -descriptor) }
-        let owner = UnixSocket(owning: descriptor)
+        let owner = OwnedDescriptor(owning: descriptor)
         return (try SharedMemory(mapping: descriptor, layout), owner)
     }
 
     /// Maps memory that the other side made.
     ///
     /// - Throws: ``WireError`` when the memory is not sealed or smaller than the layout says, ``SystemError``.
-    public convenience init(passed descriptor: UnixSocket, _ layout: SharedMemoryLayout) throws {
+    public convenience init(passed descriptor: OwnedDescriptor, _ layout: SharedMemoryLayout) throws {
         var status = stat()
-        guard fstat(descriptor.descriptor, &status) == 0 else { throw SystemError("fstat of the shared memory") }
-        guard gym_is_sealed(descriptor.descriptor) != 0, Int(status.st_size) >= layout.size else {
+        guard fstat(descriptor.number, &status) == 0 else { throw SystemError("fstat of the shared memory") }
+        guard gym_is_sealed(descriptor.number) != 0, Int(status.st_size) >= layout.size else {
             throw WireError.malformed("the shared memory is not sealed, or smaller than its layout")
         }
-        try self.init(mapping: descriptor.descriptor, layout)
+        try self.init(mapping: descriptor.number, layout)
     }
 
     private init(mapping descriptor: Int32, _ layout: SharedMemoryLayout) throws {
@@ -94,18 +97,18 @@ public final class SharedMemory: @unchecked Sendable {
         BatchBuffer(leaves: space.leaves.map(\.leaf), count: count, memory: layout.actions.map { base + $0.offset })
     }
 
+    /// Whether results say how long steps took.
+    private var isTimed: Bool { layout.results.first.map { $0.fields.count == ResultField.all.count } ?? false }
+
     /// A set of results, as buffers that lie in this memory; they must not outlive it.
     public func results(_ set: Int, observationSpace: Space, count: Int) -> StepBuffers {
         let results = layout.results[set]
         // Without same-step autoreset there is no final observation; its buffer is then never written.
         let final = results.finalObservation.isEmpty ? results.observation : results.finalObservation
         return StepBuffers(
-            observationSpace: observationSpace, count: count,
+            observationSpace: observationSpace, count: count, isTimed: isTimed,
             memory: StepBuffers.Memory(
                 observation: results.observation.map { base + $0.offset },
-                finalObservation: final.map { base + $0.offset },
-                rewards: base + results.rewards.offset, terminated: base + results.terminated.offset,
-                truncated: base + results.truncated.offset, episodeReturns: base + results.episodeReturns.offset,
-                episodeLengths: base + results.episodeLengths.offset))
+                finalObservation: final.map { base + $0.offset }, results: results.fields.map { base + $0.offset }))
     }
 }

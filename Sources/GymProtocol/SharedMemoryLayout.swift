@@ -22,17 +22,14 @@ public struct SharedMemoryLayout: Sendable, Hashable {
         public var observation: [Region]
         /// The final observation's leaves; none unless the mode is same-step.
         public var finalObservation: [Region]
-        /// FLOAT64.
-        public var rewards: Region
-        /// BOOL.
-        public var terminated: Region
-        /// BOOL.
-        public var truncated: Region
-        /// FLOAT64.
-        public var episodeReturns: Region
-        /// INT64.
-        public var episodeLengths: Region
+        /// One for each of the results that there are, in the order of ``ResultField/all``.
+        public var fields: [Region]
+
+        var all: [Region] { observation + finalObservation + fields }
     }
+
+    /// More than can be mapped, and little enough to be added up some times over.
+    private static let largest = 1 << 48
 
     /// Bytes of the control block.
     public static let controlSize = 256
@@ -53,11 +50,22 @@ public struct SharedMemoryLayout: Sendable, Hashable {
         self.results = results
     }
 
-    /// A layout for a batch of fixed spaces; `nil` when a space is ragged and cannot be shared.
-    public init?(observationSpace: Space, actionSpace: Space, count: Int, autoreset: AutoresetMode) {
+    /// A layout for a batch of fixed spaces; `nil` when a space is ragged and cannot be shared, or when it would take
+    /// more than there can be.
+    ///
+    /// - Parameter isTimed: whether results say how long steps took.
+    public init?(
+        observationSpace: Space, actionSpace: Space, count: Int, autoreset: AutoresetMode, isTimed: Bool = false
+    ) {
         guard let observation = observationSpace.tensorLayouts, let action = actionSpace.tensorLayouts else {
             return nil
         }
+        let fields = ResultField.present(isTimed: isTimed)
+        // The largest there can be: all leaves four times and a few numbers a row, each aligned.
+        let leaves = (observation + action).map(Leaf.tensor)
+        guard count >= 1, let bytes = BatchBuffer.byteCount(of: leaves, count: count),
+            bytes <= SharedMemoryLayout.largest, count <= SharedMemoryLayout.largest
+        else { return nil }
         var end = SharedMemoryLayout.controlSize
         func place(_ dtype: DType, _ shape: [Int]) -> Region {
             let region = Region(offset: end, dtype: dtype, shape: [count] + shape)
@@ -69,33 +77,38 @@ public struct SharedMemoryLayout: Sendable, Hashable {
         results = (0..<2).map { _ in
             Results(
                 observation: place(observation), finalObservation: autoreset == .sameStep ? place(observation) : [],
-                rewards: place(.float64, []), terminated: place(.bool, []), truncated: place(.bool, []),
-                episodeReturns: place(.float64, []), episodeLengths: place(.int64, []))
+                fields: fields.map { place($0.dtype, []) })
         }
         controlOffset = 0
         size = end
     }
 
-    /// Whether everything lies inside the mapping, aligned, with the dtypes and shapes that the spaces ask for: what a
-    /// client checks before it believes a server.
-    public func fits(observationSpace: Space, actionSpace: Space, count: Int, autoreset: AutoresetMode) -> Bool {
+    /// Whether everything lies inside the mapping, aligned and apart, with the dtypes and shapes that the spaces ask for:
+    /// what a client checks before it believes a server.
+    public func fits(
+        observationSpace: Space, actionSpace: Space, count: Int, autoreset: AutoresetMode, isTimed: Bool = false
+    ) -> Bool {
         guard
             let expected = SharedMemoryLayout(
-                observationSpace: observationSpace, actionSpace: actionSpace, count: count, autoreset: autoreset)
+                observationSpace: observationSpace, actionSpace: actionSpace, count: count, autoreset: autoreset,
+                isTimed: isTimed)
         else { return false }
         func alike(_ left: [Region], _ right: [Region]) -> Bool {
             left.count == right.count && zip(left, right).allSatisfy { $0.dtype == $1.dtype && $0.shape == $1.shape }
         }
-        let all = actions + results.flatMap(\.all)
-        return alike(actions, expected.actions) && results.count == expected.results.count
-            && zip(results, expected.results).allSatisfy { alike($0.all, $1.all) }
-            && controlOffset >= 0 && controlOffset % 64 == 0 && controlOffset <= size - SharedMemoryLayout.controlSize
-            && all.allSatisfy { $0.offset >= 0 && $0.offset % 64 == 0 && $0.offset <= size - $0.byteCount }
-    }
-}
-
-extension SharedMemoryLayout.Results {
-    var all: [SharedMemoryLayout.Region] {
-        observation + finalObservation + [rewards, terminated, truncated, episodeReturns, episodeLengths]
+        // Alike first: shapes are multiplied out only when they are known.
+        guard alike(actions, expected.actions), results.count == expected.results.count,
+            zip(results, expected.results).allSatisfy({
+                alike($0.observation, $1.observation) && alike($0.finalObservation, $1.finalObservation)
+                    && alike($0.fields, $1.fields)
+            })
+        else { return false }
+        let control = Region(offset: controlOffset, dtype: .uint8, shape: [SharedMemoryLayout.controlSize])
+        let all = ([control] + actions + results.flatMap(\.all)).sorted { $0.offset < $1.offset }
+        let areInside = all.allSatisfy { $0.offset >= 0 && $0.offset % 64 == 0 && $0.offset <= size - $0.byteCount }
+        // Empty ones take no room, and may lie where another begins.
+        let takingRoom = all.filter { $0.byteCount > 0 }
+        return areInside
+            && zip(takingRoom, takingRoom.dropFirst()).allSatisfy { $0.offset + $0.byteCount <= $1.offset }
     }
 }

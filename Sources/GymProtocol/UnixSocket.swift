@@ -32,14 +32,60 @@ public final class UnixSocket: Sendable {
         return socket
     }
 
-    /// A socket at `path` that listens, open to its owner only.
-    public static func listen(at path: String, backlog: Int32 = 1024) throws -> UnixSocket {
+    /// Who may connect to a socket that listens, by its file.
+    public enum Access: Sendable, Hashable {
+        /// Its owner.
+        case owner
+        /// Its owner, and the members of a group.
+        case group(UInt32)
+        /// Everybody: whoever accepts has to look at ``UnixSocket/peerUser``.
+        case everybody
+
+        fileprivate var mode: UInt32 {
+            switch self {
+            case .owner: 0o600
+            case .group: 0o660
+            case .everybody: 0o666
+            }
+        }
+    }
+
+    /// Whether somebody listens at `path`, found out without waiting.
+    ///
+    /// - Throws: ``SystemError`` when it cannot be found out.
+    public static func isServed(_ path: String) throws -> Bool {
+        let socket = try open(flags: Int32(SOCK_NONBLOCK.rawValue))
+        let status = try withAddress(path) { address, length in
+            retryingInterrupts { Int(Glibc.connect(socket.descriptor, address, length)) }
+        }
+        // With EAGAIN, so many wait to be accepted that no more can.
+        if status == 0 || errno == EAGAIN { return true }
+        if errno == ECONNREFUSED || errno == ENOENT { return false }
+        throw SystemError("connect \(path)")
+    }
+
+    /// A socket at `path` that listens; by default, open to its owner only.
+    ///
+    /// - Throws: ``SystemError``, also when the group is none that its owner may give it to.
+    public static func listen(
+        at path: String, access: Access = .owner, backlog: Int32 = 1024
+    ) throws -> UnixSocket {
         let socket = try open()
         // The file takes over the socket's own mode at bind; setting it after would leave a moment in which others can
         // connect, and the process's umask is not this function's to change.
         guard fchmod(socket.descriptor, 0o600) == 0 else { throw SystemError("fchmod of a socket") }
         let status = try withAddress(path) { address, length in bind(socket.descriptor, address, length) }
         guard status == 0 else { throw SystemError("bind \(path)") }
+        do {
+            // Nobody can connect before it listens.
+            if case .group(let group) = access, chown(path, uid_t.max, group) != 0 {
+                throw SystemError("give \(path) to group \(group)")
+            }
+            if access != .owner, chmod(path, access.mode) != 0 { throw SystemError("chmod \(path)") }
+        } catch {
+            unlink(path)
+            throw error
+        }
         guard Glibc.listen(socket.descriptor, backlog) == 0 else { throw SystemError("listen \(path)") }
         return socket
     }
@@ -55,6 +101,18 @@ public final class UnixSocket: Sendable {
     public func isReadable(within seconds: Double) -> Bool {
         var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&poller, 1, Int32(seconds * 1000)) > 0
+    }
+
+    /// Waits until there are bytes to be received, or the end, but not longer than until `deadline` on the clock of
+    /// ``monotonicSeconds()``; returns whether there are. With nothing left of the time, there are none.
+    package func isReadable(until deadline: Double) -> Bool {
+        while true {
+            let seconds = deadline - monotonicSeconds()
+            guard seconds > 0 else { return false }
+            var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let count = poll(&poller, 1, Int32(min(seconds * 1000, 1e6).rounded(.up)))
+            if count > 0 || (count < 0 && errno != EINTR) { return true }
+        }
     }
 
     /// Ends both directions; whoever waits on either end wakes.
@@ -83,6 +141,14 @@ public final class UnixSocket: Sendable {
 
     /// Whether the other end has closed, also when bytes that it sent before are still here.
     public var peerHasClosed: Bool { gym_peer_has_closed(descriptor) != 0 }
+
+    /// Throws away what has been received already, without waiting for more: closing a socket with bytes unread would
+    /// take from the other end what was sent to it.
+    public func discardReceived() {
+        withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 16) { buffer in
+            while recv(descriptor, buffer.baseAddress!, buffer.count, Int32(MSG_DONTWAIT)) > 0 {}
+        }
+    }
 
     /// Receives at most `buffer.count` bytes; 0 when the other end has closed. Descriptors that come along are closed
     /// by the system.
@@ -153,8 +219,8 @@ public final class UnixSocket: Sendable {
 
     private static var streamType: Int32 { Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) }
 
-    private static func open() throws -> UnixSocket {
-        let descriptor = socket(AF_UNIX, streamType, 0)
+    private static func open(flags: Int32 = 0) throws -> UnixSocket {
+        let descriptor = socket(AF_UNIX, streamType | flags, 0)
         guard descriptor >= 0 else { throw SystemError("socket") }
         return UnixSocket(owning: descriptor)
     }

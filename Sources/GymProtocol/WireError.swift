@@ -29,6 +29,7 @@ public struct WireError: Error, Sendable, Hashable {
         case environmentFault = 33
         case shuttingDown = 34
         case `internal` = 35
+        case incompatibleState = 36
 
         /// Whether the connection closes after it.
         public var isFatal: Bool { rawValue < 16 }

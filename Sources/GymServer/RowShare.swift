@@ -5,10 +5,11 @@ import Synchronization
 /// Each thread has a range of its own, of which it takes rows from the front; when nothing is left there, it takes from
 /// the back of what others have not come to. So a thread steps the same environments most of the time, which its
 /// processor then has in its cache, and all the same nobody waits long for one whose environments take longer.
-package struct RowShare: ~Copyable {
+package struct RowShare: ~Copyable, Sendable {
+    // All that lies here is atomic, and lasts as long as the share.
     /// A cache line a thread. The first word is its range: in the upper half the first row that nobody took, in the
     /// lower the row after the last of them. The second is how often the thread has taken rows.
-    private let lines: UnsafeMutableRawPointer
+    nonisolated(unsafe) private let lines: UnsafeMutableRawPointer
     private let threads: Int
     private let groupSize: Int
 

@@ -6,13 +6,25 @@ import Synchronization
 
 /// Serves the environments of a registry over a Unix socket.
 ///
+/// On the calling thread, until another one stops it:
+///
 /// ```swift
 /// let server = try Server(registry: GymEnvironments.registry, path: "/tmp/gym.sock")
-/// server.run()  // until stop(reason:)
+/// server.run()
 /// ```
 ///
-/// Each connection has a thread of its own, and what it makes dies with it: no client can keep another one waiting.
-public final class Server: @unchecked Sendable {
+/// Or beside its clients in the same process, on threads of its own and at a socket that nobody else can reach:
+///
+/// ```swift
+/// let server = try Server(registry: GymEnvironments.registry)
+/// try server.start()
+/// defer { server.stop(reason: "done") }
+/// let connection = try Connection(path: server.path)
+/// ```
+///
+/// Each connection has a thread that listens to it, and what it makes dies with it: no client can keep another one
+/// waiting.
+public final class Server: Sendable {
     /// The version of this package.
     public static let version = "0.1.0"
     /// What this server offers beside the core of the protocol.
@@ -28,7 +40,13 @@ public final class Server: @unchecked Sendable {
     /// Where it listens.
     public var path: String { file.path }
 
+    /// What it allows.
+    let limits: Limits
     let counters = Counters()
+    /// Memory that all connections together have it keep.
+    let memory: MemoryBudget
+    let pool: ThreadPool
+    let stepPool: StepPool
     var stopReason: String { state.withLock { $0.stopReason } }
 
     /// What status reports.
@@ -41,15 +59,16 @@ public final class Server: @unchecked Sendable {
     }
 
     private struct State {
-        var sessions: [UInt64: Session] = [:]
         var isStopping = false
         var stopReason = ""
+        var isRunning = false
         var descriptions: [EnvironmentDescription]?
     }
 
     private let listener: UnixSocket
     private let file: SocketFile
-    private let state = Mutex(State())
+    private let state = Guarded(State())
+    private let watch: SlowRequestWatch
     private let startSeconds = monotonicSeconds()
     /// A descriptor kept in reserve: given up for a moment when there are no more, to tell a client so.
     private let reserve: Mutex<Int32>
@@ -62,98 +81,167 @@ public final class Server: @unchecked Sendable {
     /// not keep the server from ending.
     private static let abortSeconds = 1.0
 
-    /// Listens at `path`; clients can connect from here on, and are served by ``run()``.
+    /// Listens; clients can connect from here on, and are served by ``run()`` or ``start()``.
     ///
+    /// - Parameter path: where; `nil`, a socket in a new folder that only this user can enter.
     /// - Throws: ``ServerStartError``, ``SystemError``, ``SocketPathError``.
-    public init(registry: EnvironmentRegistry, path: String, configuration: ServerConfiguration = .init()) throws {
+    public init(
+        registry: EnvironmentRegistry, path: String? = nil, configuration: ServerConfiguration = .init()
+    ) throws {
         self.registry = registry
         self.configuration = configuration
-        (listener, file) = try SocketFile.listen(at: path)
+        limits = configuration.resolvedLimits
+        memory = MemoryBudget(limit: limits.maxServerMemoryBytes)
+        pool = ThreadPool(
+            limit: limits.maxThreads, mostConnections: limits.maxConnections, stepThreads: configuration.threads + 1)
+        stepPool = StepPool(threads: configuration.threads)
+        watch = SlowRequestWatch(patience: configuration.slowRequestSeconds, pool: pool)
+        (listener, file) =
+            if let path {
+                try SocketFile.listen(at: path, access: configuration.access)
+            } else {
+                try SocketFile.listenPrivately(access: configuration.access)
+            }
         reserve = Mutex(Server.openReserve())
     }
 
     deinit {
         reserve.withLock { if $0 >= 0 { close($0) } }
         file.remove()
+        watch.end()
+        stepPool.end()
+        pool.end()
     }
 
     private static func openReserve() -> Int32 { open("/dev/null", O_RDONLY | O_CLOEXEC) }
 
-    /// Accepts and serves until ``stop(reason:)``; returns when all connections have ended and the socket is removed.
+    // MARK: Serving
+
+    /// Accepts and serves until ``stop(reason:waits:)``; returns when all connections have ended and the socket is
+    /// removed.
     public func run() {
-        while !state.withLock({ $0.isStopping }) {
+        state.withLock { $0.isRunning = true }
+        while !isStopping {
             do {
-                try admit(try listener.accept())
+                admit(try listener.accept())
             } catch let error as SystemError where [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(error.number) {
                 turnAwayOne()
-            } catch is SystemError where state.withLock({ $0.isStopping }) {
+            } catch is SystemError where isStopping {
                 break
             } catch {
-                configuration.logger.error("cannot accept", metadata: ["error": "\(error)"])
+                configuration.logger.error("cannot accept", metadata: ["error": "\(quoted("\(error)"))"])
                 usleep(10_000)
             }
         }
         finish()
+        state.withLock { $0.isRunning = false }
+        state.signal()
     }
 
-    /// Ends ``run()``: steps in flight are finished, clients are told, the socket file is removed. From any thread.
-    public func stop(reason: String) {
+    /// Serves on a thread of its own until ``stop(reason:waits:)``.
+    ///
+    /// - Throws: an error that says so, when the system has no thread left.
+    public func start() throws {
+        // Before the thread has begun, so that a stop right after this waits for it.
+        state.withLock { $0.isRunning = true }
+        do {
+            try WaitingThread { [self] in run() }.detach()
+        } catch {
+            state.withLock { $0.isRunning = false }
+            throw error
+        }
+    }
+
+    /// Ends ``run()`` and ``start()``: steps in flight are finished, clients are told, the socket file is removed. From
+    /// any thread but one that steps an environment of this server.
+    ///
+    /// - Parameter waits: whether to return only when all that has happened, at most some seconds later. When not, the
+    ///   file is gone all the same.
+    public func stop(reason: String, waits: Bool = true) {
+        beginToStop(reason: reason)
+        if waits { state.withLock(when: { !$0.isRunning }) { _ in } }
+    }
+
+    func beginToStop(reason: String) {
         state.withLock { state in
             if !state.isStopping { state.stopReason = reason }
             state.isStopping = true
         }
+        file.remove()
         listener.shutdown()
+    }
+
+    private var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    private func finish() {
+        file.remove()
+        // Those that still wait to be accepted see the end of the stream.
+        for session in watch.sessions { session.link.stop() }
+        let deadline = monotonicSeconds() + Server.graceSeconds
+        while watch.count > 0, monotonicSeconds() < deadline { usleep(2_000) }
+        for session in watch.sessions { session.link.abort() }
+        while watch.count > 0, monotonicSeconds() < deadline + Server.abortSeconds { usleep(2_000) }
+        let left = watch.count
+        guard left == 0 else {
+            return configuration.logger.error(
+                "gave up on environments that did not finish a step", metadata: ["connections": "\(left)"])
+        }
+        watch.end()
+        stepPool.end()
+        pool.end()
     }
 
     // MARK: Connections
 
-    /// Serves one connection that came from elsewhere, such as one end of a pair; returns when it is over.
+    /// Serves one connection that came from elsewhere, such as one end of a pair; returns when it is over, or when it has
+    /// begun something that takes long and is served by another thread.
     public func serve(_ socket: UnixSocket) {
-        let id = counters.connections.add(1, ordering: .relaxed).newValue
-        let session = Session(socket, id: id, server: self)
-        state.withLock { $0.sessions[id] = session }
-        session.run()
-        remove(id)
+        pool.beginConnection()
+        makeSession(socket).run()
     }
 
-    private func admit(_ socket: UnixSocket) throws {
+    private func makeSession(_ socket: UnixSocket) -> Session {
         let id = counters.connections.add(1, ordering: .relaxed).newValue
+        let session = Session(socket, id: id, server: self, watch: watch)
+        watch.add(session)
+        return session
+    }
+
+    private func admit(_ socket: UnixSocket) {
         let user = socket.peerUser
         guard let user, configuration.allowedUsers.contains(user) else {
+            counters.connections.add(1, ordering: .relaxed)
             configuration.logger.warning("refused a connection", metadata: ["user": "\(user.map(Int.init) ?? -1)"])
             return turnAway(socket, WireError(.unauthorized, "this server is not for user \(user.map(Int.init) ?? -1)"))
         }
-        let session = Session(socket, id: id, server: self)
-        let isAdmitted = state.withLock { state in
-            guard !state.isStopping, state.sessions.count < configuration.limits.maxConnections else { return false }
-            state.sessions[id] = session
-            return true
-        }
-        guard isAdmitted else {
+        // Only this thread adds connections: there are not more afterwards.
+        guard watch.count < limits.maxConnections else {
+            counters.connections.add(1, ordering: .relaxed)
             return turnAway(
                 socket,
-                WireError(
-                    .tooManyConnections, "the server has \(configuration.limits.maxConnections) connections, its limit")
-            )
+                WireError(.tooManyConnections, "the server has \(limits.maxConnections) connections, its limit"))
         }
-        do {
-            try WaitingThread { [self] in
-                session.run()
-                remove(id)
-            }.detach()
-        } catch {
-            remove(id)
-            turnAway(socket, WireError(.tooManyConnections, "the server has no thread left for another connection"))
+        let session = makeSession(socket)
+        if isStopping { session.link.stop() }
+        guard pool.runConnection(session) else {
+            watch.remove(session)
+            return turnAway(
+                socket, WireError(.tooManyConnections, "the server has no thread left for another connection"))
         }
     }
 
-    private func remove(_ id: UInt64) {
-        state.withLock { $0.sessions[id] = nil }
+    /// A connection is over.
+    func remove(_ session: Session) {
+        watch.remove(session)
+        pool.endConnection()
     }
 
     private func turnAway(_ socket: UnixSocket, _ error: WireError) {
         counters.errors.add(1, ordering: .relaxed)
-        try? ResponseWriter(socket, maxBody: configuration.limits.maxFrameBytes).error(error, .init(id: 0, handle: 0))
+        // Nobody waits for a client that takes nothing.
+        socket.setTimeouts(receive: nil, send: Server.exhaustionSeconds)
+        try? ResponseWriter(socket, maxBody: limits.maxFrameBytes).error(error, .init(id: 0, handle: 0))
+        socket.discardReceived()
         socket.shutdown()
     }
 
@@ -177,37 +265,30 @@ public final class Server: @unchecked Sendable {
         reserve.withLock { if $0 < 0 { $0 = Server.openReserve() } }
     }
 
-    private func finish() {
-        file.remove()
-        let sessions = state.withLock { Array($0.sessions.values) }
-        for session in sessions { session.stop() }
-        let deadline = monotonicSeconds() + Server.graceSeconds
-        while state.withLock({ !$0.sessions.isEmpty }), monotonicSeconds() < deadline { usleep(2_000) }
-        for session in state.withLock({ Array($0.sessions.values) }) { session.abort() }
-        while state.withLock({ !$0.sessions.isEmpty }), monotonicSeconds() < deadline + Server.abortSeconds {
-            usleep(2_000)
-        }
-        let left = state.withLock { $0.sessions.count }
-        if left > 0 {
-            configuration.logger.error(
-                "gave up on environments that did not finish a step", metadata: ["connections": "\(left)"])
-        }
-    }
-
     // MARK: What it tells of itself
 
     /// Figures about the server since it started.
     public var status: ServerStatus {
         var status = ServerStatus()
         status.uptimeSeconds = monotonicSeconds() - startSeconds
-        let sessions = state.withLock { Array($0.sessions.values) }
+        let sessions = watch.sessions
+        let environments = sessions.reduce(0) { $0 + $1.link.environments.load(ordering: .relaxed) }
+        let handles = sessions.reduce(0) { $0 + $1.link.handles.load(ordering: .relaxed) }
         status.connections = UInt64(sessions.count)
-        status.environments = UInt64(sessions.reduce(0) { $0 + $1.environmentCount })
+        status.environments = UInt64(environments)
         status.steps = counters.steps.load(ordering: .relaxed)
         status.bytesReceived = counters.bytesReceived.load(ordering: .relaxed)
         status.bytesSent = counters.bytesSent.load(ordering: .relaxed)
         status.errors = counters.errors.load(ordering: .relaxed)
         status.connectionsTotal = counters.connections.load(ordering: .relaxed)
+        let threads = pool.count + stepPool.count + (watch.hasThread ? 1 : 0)
+        status.serverUse = [
+            ResourceUse("connections", used: sessions.count, limit: limits.maxConnections),
+            ResourceUse("environments", used: environments, limit: 0),
+            ResourceUse("handles", used: handles, limit: 0),
+            ResourceUse("memory_bytes", used: memory.used, limit: limits.maxServerMemoryBytes),
+            ResourceUse("threads", used: threads, limit: limits.maxThreads),
+        ]
         return status
     }
 

@@ -69,6 +69,13 @@ public struct Rows: @unchecked Sendable {
         }
     }
 
+    /// Twice as many rows, and at least 16: first these, then zeros.
+    public func grown() -> Rows {
+        let larger = Rows(format, count: max(16, 2 * count))
+        larger.prefix(count).copy(self)
+        return larger
+    }
+
     /// Takes over one of another's rows.
     ///
     /// - Precondition: both rows are there, and lie alike.

@@ -131,7 +131,7 @@ extension World {
         for i in 0..<movable.count { try restoreBody(Int(movable.base[i]), from: &reader) }
         for i in 0..<joints.count { try restoreJoint(i, from: &reader) }
         moved.truncate(to: 0)
-        for _ in 0..<(try reader.read(UInt32.self)) {
+        for _ in 0..<(try count(of: "moved leaves", from: &reader)) {
             moved.append(fixtures.base[try fixtureIndex(reader.read(Int32.self))].proxy)
         }
 
@@ -139,8 +139,17 @@ extension World {
         firstContact = -1
         firstFreeContact = -1
         for i in 0..<bodies.count { bodies.base[i].firstContactEdge = -1 }
-        for _ in 0..<(try reader.read(UInt32.self)) { try restoreContact(from: &reader) }
+        for _ in 0..<(try count(of: "contacts", from: &reader)) { try restoreContact(from: &reader) }
         guard reader.offset == bytes.count else { throw WorldStateError(description: "the motion is too long") }
+    }
+
+    /// Fixtures are near each other, and have moved, only so often: more would make each step take for ever.
+    private func count(of what: String, from reader: inout ByteReader) throws(WorldStateError) -> Int {
+        let count = Int(try reader.read(UInt32.self))
+        guard count <= 16 * fixtures.count else {
+            throw WorldStateError(description: "the motion has \(count) \(what) of \(fixtures.count) fixtures")
+        }
+        return count
     }
 
     private mutating func restoreBody(_ index: Int, from reader: inout ByteReader) throws(WorldStateError) {

@@ -9,8 +9,8 @@ struct GymBenchCommand: ParsableCommand {
         abstract: "Measures the project beside the bare limits of this machine, in one run.",
         discussion: "Build in release, and let nothing else run meanwhile.",
         subcommands: [
-            RoundtripCommand.self, ThroughputCommand.self, UpdateCommand.self, SoakCommand.self, WanderCommand.self,
-            PeerCommand.self,
+            RoundtripCommand.self, ThroughputCommand.self, UpdateCommand.self, SoakCommand.self, HostileCommand.self,
+            WanderCommand.self, PeerCommand.self,
         ])
 
     static func main() { runMain() }

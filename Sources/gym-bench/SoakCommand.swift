@@ -147,21 +147,13 @@ struct SoakCommand: ParsableCommand {
         return sample
     }
 
-    /// What grew between the warm-up and the end: by how much the least that was taken in the last quarter is above the
-    /// most that was taken in the second. A leak raises both; an allocator's ups and downs do not.
+    /// What grew of both sides between the warm-up and the end.
     private func growth(_ samples: [Sample], of what: String) -> [String] {
-        let quarter = samples.count / 4
-        return [("server", \Sample.serverMib), ("client", \Sample.clientMib)].compactMap { side, memory in
-            let before = samples[quarter..<(2 * quarter)].map { $0[keyPath: memory] }.max()!
-            let after = samples.suffix(quarter).map { $0[keyPath: memory] }.min()!
-            guard after - before > SoakCommand.allowedGrowth else { return nil }
+        [("server", \Sample.serverMib), ("client", \Sample.clientMib)].compactMap { side, memory in
+            let values = samples.map { $0[keyPath: memory] }
+            guard let (before, after) = gym_bench.growth(values, allowed: SoakCommand.allowedGrowth) else { return nil }
             return "the \(side) grew from \(mebibytes(before)) to \(mebibytes(after)) over \(what)"
         }
-    }
-
-    private func residentMebibytes(_ process: String) throws -> Double {
-        let pages = try String(contentsOfFile: "/proc/\(process)/statm", encoding: .utf8).split(separator: " ")[1]
-        return Double(Int(pages)! * sysconf(Int32(_SC_PAGESIZE))) / Double(1 << 20)
     }
 
     /// A line for people, at once: a long run is watched.

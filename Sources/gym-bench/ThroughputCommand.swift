@@ -61,6 +61,10 @@ struct ThroughputCommand: ParsableCommand {
         let stepsPerSecond: Double
         /// Times the rate with the first number of threads.
         let speedup: Double?
+        /// What happens at an episode's end, where that is compared.
+        var autoreset: String?
+        /// Batches on the connection that are stepped in turns, where that is compared.
+        var handles: Int?
     }
 
     /// A way to step a batch.
@@ -75,8 +79,83 @@ struct ThroughputCommand: ParsableCommand {
         let own = try startServers()
         let addresses = server.map { [$0] } ?? own.map(\.path)
         let counts = threads.isEmpty ? [nil] : threads.map(Optional.some)
+        var rows: [Row] = []
         // They end with the objects.
-        try withExtendedLifetime(own) { try report(on: Array(zip(addresses, counts))) }
+        try withExtendedLifetime(own) { rows = try report(on: Array(zip(addresses, counts))) }
+        if environment.isEmpty && server == nil { rows += try compare() }
+        if json { StandardStreams.print(try jsonText(rows)) }
+    }
+
+    // MARK: What a way of stepping costs
+
+    /// CartPoles whose episodes end in the step itself beside those that wait for the next, and a connection with several
+    /// batches beside one with a single one.
+    private func compare() throws -> [Row] {
+        let id = "CartPole-v1"
+        let server = try ServerProcess()
+        var ends = try [AutoresetMode.nextStep, .sameStep].map { mode in
+            try way(server.path, id, count: 1024, .sharedMemory, mode)
+        }
+        try measure(&ends, count: 1024)
+        // On one processor: left to itself, each pair of processes would choose by chance.
+        let allowed = Processors.allowed
+        defer { Processors.allowed = allowed }
+        Processors.allowed = Array(allowed.prefix(1))
+        let pinned = try ServerProcess()
+        var handles = try [1, 8].map { count in try inTurns(pinned.path, id, handles: count) }
+        try measure(&handles, count: 1)
+        let (endRates, handleRates) = (ends.map { median($0.rates) }, handles.map { median($0.rates) })
+        if !json {
+            StandardStreams.print(
+                "1024 \(id) over shared memory, same-step: \(format(endRates[0], 0)) steps/s next-step, "
+                    + "\(format(endRates[1], 0)) same-step, \(format(endRates[1] / endRates[0], 2)) times the rate")
+            StandardStreams.print(
+                "a step of one \(id) over the socket: \(format(1e6 / handleRates[0], 2)) µs with one handle, "
+                    + "\(format(1e6 / handleRates[1], 2)) µs with 8 in turns, "
+                    + "\(format(handleRates[0] / handleRates[1], 2)) times as long")
+        }
+        return zip(["next-step", "same-step"], endRates).map { mode, rate in
+            Row(
+                environment: id, numEnvs: 1024, transport: "shared-memory", threads: nil, stepsPerSecond: rate,
+                speedup: nil, autoreset: mode)
+        }
+            + zip([1, 8], handleRates).map { count, rate in
+                Row(
+                    environment: id, numEnvs: 1, transport: "socket", threads: nil, stepsPerSecond: rate, speedup: nil,
+                    handles: count)
+            }
+    }
+
+    private func measure(_ ways: inout [Way], count: Int) throws {
+        for way in ways { _ = try rate(count, window: seconds / 4, way.step) }
+        for _ in 0..<3 {
+            for index in ways.indices { ways[index].rates.append(try rate(count, window: seconds, ways[index].step)) }
+        }
+    }
+
+    private func way(
+        _ address: String, _ id: String, count: Int, _ transport: Transport, _ autoreset: AutoresetMode = .nextStep
+    ) throws -> Way {
+        let connection = try Connection(path: address, name: "gym-bench")
+        let remote = try connection.make(id, count: count, autoreset: autoreset, transport: transport)
+        let script = ActionScript(remote.actionSpace, count: count)
+        try remote.reset(seeds: [0])
+        return Way(transport: "\(transport)", threads: nil) {
+            script.next(into: remote.actions)
+            try remote.step()
+        }
+    }
+
+    /// Batches of one environment on one connection, of which each step takes the next.
+    private func inTurns(_ address: String, _ id: String, handles: Int) throws -> Way {
+        let connection = try Connection(path: address, name: "gym-bench")
+        let batches = try (0..<handles).map { _ in try connection.make(id, transport: .socket) }
+        for batch in batches { try batch.reset(seeds: [0]) }
+        var next = 0
+        return Way(transport: "socket", threads: nil) {
+            try batches[next].step()
+            next = (next + 1) % batches.count
+        }
     }
 
     private func startServers() throws -> [ServerProcess] {
@@ -85,7 +164,7 @@ struct ThroughputCommand: ParsableCommand {
         return try threads.map { try ServerProcess(arguments: ["--threads", "\($0)"]) }
     }
 
-    private func report(on servers: [(String, Int?)]) throws {
+    private func report(on servers: [(String, Int?)]) throws -> [Row] {
         var rows: [Row] = []
         if !json { StandardStreams.print("environment                    envs  transport      threads  steps/s") }
         for id in environment.isEmpty ? ["CartPole-v1", "Pendulum-v1"] : environment {
@@ -96,16 +175,13 @@ struct ThroughputCommand: ParsableCommand {
                 }
             }
         }
-        if json { StandardStreams.print(try jsonText(rows)) }
+        return rows
     }
 
     /// The rates of all ways to reach a batch. They take turns, so that what else the machine does meets them alike.
     private func measure(_ id: String, _ count: Int, _ servers: [(String, Int?)]) throws -> [Row] {
         var ways = try ways(id, count, servers)
-        for way in ways { _ = try rate(count, window: seconds / 4, way.step) }
-        for _ in 0..<3 {
-            for index in ways.indices { ways[index].rates.append(try rate(count, window: seconds, ways[index].step)) }
-        }
+        try measure(&ways, count: count)
         return ways.map { way in
             let first = ways.first { $0.transport == way.transport }!
             return Row(

@@ -191,7 +191,7 @@ struct UpdateCommand: ParsableCommand {
 
     private func timeDQN(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let learner = try collected(hyperparameters(DQN.self, sizes), sizes, choices: true) {
-            try DQN.run(on: $0, .init($1), $2)
+            try DQN.learner(on: $0, .init($1), $2) as! OffPolicyLearner<DQN.Networks>
         }
         let network = learner.method.network
         learner.expectUpdates(UpdateCommand.together)
@@ -203,7 +203,7 @@ struct UpdateCommand: ParsableCommand {
 
     private func timeTD3(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let learner = try collected(hyperparameters(TD3.self, sizes), sizes, choices: false) {
-            try TD3.run(on: $0, .init($1), $2)
+            try TD3.learner(on: $0, .init($1), $2) as! OffPolicyLearner<TD3.Networks>
         }
         let (actor, critic) = (learner.method.actor.dense, learner.method.critic.networks)
         learner.expectUpdates(UpdateCommand.together)
@@ -224,7 +224,7 @@ struct UpdateCommand: ParsableCommand {
 
     private func timeSAC(_ sizes: Sizes) throws -> (update: () -> Void, products: () -> Void) {
         let learner = try collected(hyperparameters(SAC.self, sizes), sizes, choices: false) {
-            try SAC.run(on: $0, .init($1), $2)
+            try SAC.learner(on: $0, .init($1), $2) as! OffPolicyLearner<SAC.Networks>
         }
         let (actor, critic) = (learner.method.policy.network.dense, learner.method.critic.networks)
         learner.expectUpdates(UpdateCommand.together)
@@ -249,7 +249,7 @@ struct UpdateCommand: ParsableCommand {
             var h = try hyperparameters(PPO.self, sizes)
             let settings = [("n_steps", "\(sizes.batch * minibatches)"), ("n_epochs", "\(epochs)")]
             for (key, value) in settings { try h.set(key, value, source: "bench") }
-            let learner = try PPO.run(
+            let learner = try PPO.learner(
                 on: RandomBatch(sizes.space, actions: .discrete(count: sizes.actions)), .init(h),
                 LearnerOptions(seed: 0, threads: threads))
             _ = try learner.iterate()

@@ -11,7 +11,7 @@ import Logging
 struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
-        abstract: "Serves until SIGINT or SIGTERM.",
+        abstract: "Serves until SIGINT, SIGTERM or SIGHUP.",
         discussion: "Prints 'listening on unix:PATH' on standard output once clients can connect.")
 
     @Option(help: "The socket to listen on. A file that an ended server left behind is replaced.")
@@ -37,15 +37,37 @@ struct ServeCommand: ParsableCommand {
     @Option(parsing: .unconditional, help: "Requests of a connection that may wait for their answers.")
     var maxPendingRequests = Limits().maxPendingRequests
 
-    @Option(parsing: .unconditional, help: "Bytes of a connection's buffers.")
+    @Option(
+        parsing: .unconditional,
+        help: "Bytes that a connection has the server keep: environments, buffers, requests and answers that wait.")
     var maxMemoryBytes = Limits().maxMemoryBytes
+
+    @Option(
+        parsing: .unconditional,
+        help: "The same, of all connections together. (default: three quarters of the machine's memory)")
+    var maxServerMemoryBytes: Int?
+
+    @Option(
+        parsing: .unconditional,
+        help: """
+            Threads of the server, at least as many as connections and --threads need. (default: those and a thousand \
+            more)
+            """)
+    var maxThreads: Int?
 
     @Option(
         parsing: .unconditional, help: "Seconds after which a connection that asks for nothing is closed; 0: never.")
     var idleTimeout = 0
 
-    @Option(help: "Another user id that may connect; may be given several times. (default: the server's own)")
+    @Option(
+        help: """
+            Another user id that may connect; may be given several times. The socket can then be reached by everybody, \
+            or by --socket-group, and who is not allowed is refused. (default: the server's own user alone)
+            """)
     var allowUser: [UInt32] = []
+
+    @Option(help: "The group that the socket is given to, by name or number, so that its members can reach it.")
+    var socketGroup: String?
 
     @Option(help: "A file whose first line is a token that clients have to present.")
     var tokenFile: String?
@@ -79,6 +101,8 @@ struct ServeCommand: ParsableCommand {
         try require(maxFrameBytes, 4096...Int(UInt32.max), "max-frame-bytes")
         try require(maxPendingRequests, 1...1_000_000, "max-pending-requests")
         try require(maxMemoryBytes, 1 << 20...Int.max, "max-memory-bytes")
+        try require(maxServerMemoryBytes ?? 1 << 20, 1 << 20...Int.max, "max-server-memory-bytes")
+        try require(maxThreads ?? 1, 1...1_000_000, "max-threads")
         try require(idleTimeout, 0...Int(Int32.max), "idle-timeout")
     }
 
@@ -102,7 +126,7 @@ struct ServeCommand: ParsableCommand {
             StandardStreams.error("gym-server: \(error)")
             throw ExitCode(1)
         }
-        signals.wait { server.stop(reason: $0) }
+        signals.wait { server.stop(reason: $0, waits: false) }
         if untilEof { stopAtEndOfInput(server) }
         StandardStreams.print("listening on unix:\(socket)")
         server.run()
@@ -121,7 +145,10 @@ struct ServeCommand: ParsableCommand {
         configuration.limits.maxPendingRequests = maxPendingRequests
         configuration.limits.maxMemoryBytes = maxMemoryBytes
         configuration.limits.idleTimeoutSeconds = idleTimeout
+        configuration.limits.maxServerMemoryBytes = maxServerMemoryBytes ?? 0
+        configuration.limits.maxThreads = maxThreads ?? 0
         configuration.allowedUsers.formUnion(allowUser)
+        configuration.socketGroup = try socketGroup.map(ServeCommand.group)
         configuration.allowsShutdown = allowShutdown
         if let tokenFile {
             guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
@@ -136,45 +163,58 @@ struct ServeCommand: ParsableCommand {
         return configuration
     }
 
+    private static func group(_ name: String) throws -> UInt32 {
+        if let number = UInt32(name) { return number }
+        guard let entry = getgrnam(name) else {
+            throw ValidationError("--socket-group: there is no group \(name)")
+        }
+        return entry.pointee.gr_gid
+    }
+
     private func stopAtEndOfInput(_ server: Server) {
         // A thread of its own: it waits for as long as the server runs.
         Thread.detachNewThread {
             while let data = try? FileHandle.standardInput.read(upToCount: 4096), !data.isEmpty {}
-            server.stop(reason: "standard input ended")
+            server.stop(reason: "standard input ended", waits: false)
         }
     }
 }
 
-/// SIGINT and SIGTERM, which a thread waits for: all that it needs is there before the server says that it listens,
+/// SIGINT, SIGTERM and SIGHUP, which a thread waits for: all that it needs is there before the server says that it listens,
 /// where dispatch sources open descriptors and start threads when they come to it.
 private struct EndSignals: Sendable {
-    private static let names: [Int32: String] = [SIGINT: "SIGINT", SIGTERM: "SIGTERM"]
+    private static let names: [Int32: String] = [SIGINT: "SIGINT", SIGTERM: "SIGTERM", SIGHUP: "SIGHUP"]
+
+    private let set: sigset_t
 
     /// Keeps the signals back, in this thread and in those that it starts.
     init() {
-        // What is ignored, as SIGINT is in a shell's background, could not be waited for.
-        for number in EndSignals.names.keys { signal(number, SIG_DFL) }
-        var set = EndSignals.set
+        var set = sigset_t()
+        sigemptyset(&set)
+        for number in EndSignals.names.keys {
+            var action = sigaction()
+            sigaction(number, nil, &action)
+            let isIgnored = unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
+            // Whoever starts a server with nohup wants it to outlive the terminal.
+            if number == SIGHUP && isIgnored { continue }
+            // What is ignored, as SIGINT is in a shell's background, could not be waited for.
+            signal(number, SIG_DFL)
+            sigaddset(&set, number)
+        }
         pthread_sigmask(SIG_BLOCK, &set, nil)
+        self.set = set
     }
 
     /// Calls `body` with the name of each signal that comes, on a thread of its own.
     func wait(_ body: @escaping @Sendable (String) -> Void) {
-        Thread.detachNewThread {
-            var set = EndSignals.set
+        Thread.detachNewThread { [set] in
+            var set = set
             var number: Int32 = 0
             while true {
                 guard sigwait(&set, &number) == 0 else { continue }
                 body(EndSignals.names[number] ?? "a signal")
             }
         }
-    }
-
-    private static var set: sigset_t {
-        var set = sigset_t()
-        sigemptyset(&set)
-        for number in names.keys { sigaddset(&set, number) }
-        return set
     }
 }
 

@@ -7,31 +7,36 @@ enum Inner {
     static func ppo(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OnPolicyLearner<PPO.Update> {
-        try PPO.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+        try PPO.learner(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+            as! OnPolicyLearner<PPO.Update>
     }
 
     static func dqn(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OffPolicyLearner<DQN.Networks> {
-        try DQN.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+        try DQN.learner(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+            as! OffPolicyLearner<DQN.Networks>
     }
 
     static func td3(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OffPolicyLearner<TD3.Networks> {
-        try TD3.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+        try TD3.learner(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+            as! OffPolicyLearner<TD3.Networks>
     }
 
     static func ddpg(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OffPolicyLearner<DDPG.Networks> {
-        try DDPG.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+        try DDPG.learner(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+            as! OffPolicyLearner<DDPG.Networks>
     }
 
     static func sac(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OffPolicyLearner<SAC.Networks> {
-        try SAC.run(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+        try SAC.learner(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+            as! OffPolicyLearner<SAC.Networks>
     }
 }
 

@@ -127,7 +127,9 @@ private struct StateDependentReference: Decodable {
 
     private var observations: Space { .box(Box(low: Float(-1), high: 1, shape: [shape.observation])) }
 
-    private func context(_ threads: Int) -> UpdateContext { UpdateContext(workers: Workers(threads: threads)) }
+    private func context(_ threads: Int) -> UpdateContext {
+        UpdateContext(Parts(slices: 2), workers: Workers(threads: threads))
+    }
 
     private func set(_ stores: [ParameterStore], _ values: [String: [Float]]) throws {
         for store in stores {
@@ -164,7 +166,7 @@ private struct StateDependentReference: Decodable {
         let dqn = DQN.Networks(
             .init(h), try NetworkInput(DQN.Configuration(h), observationSpace: observations),
             try ActionCodec(.discrete(count: 3)), replays: [try replay(reference, sampler: sampler)],
-            parts: Parts(slices: 2), seed: shape.seed, context(threads))
+            seed: shape.seed, context(threads))
         let stores = [dqn.parameters, dqn.target]
         try set(stores, reference.start)
         try run(dqn)
@@ -193,19 +195,17 @@ private struct StateDependentReference: Decodable {
         ] where theirs != nil { try agree(metrics["train/\(name)"], theirs) }
     }
 
-    private func boxShape<Declared: NetworkSettings>(
-        _ c: MethodConfiguration<Declared>, environments: Int = 1
-    ) throws -> BoxShape {
-        try BoxShape(
-            "test", c, observationSpace: observations,
-            actionSpace: .box(Box(low: Float(-1), high: 1, shape: [shape.action])), environments: environments)
+    private func work<Declared: OffPolicySettings>(
+        _ c: MethodConfiguration<Declared>, _ reference: Reference.Case, threads: Int
+    ) throws -> BoxWork {
+        let boxShape = try BoxShape(
+            "test", c, observations, .box(Box(low: Float(-1), high: 1, shape: [shape.action])), environments: 3)
+        return BoxWork(c, boxShape, replays: [try replay(reference)], seed: shape.seed, context(threads))
     }
 
     private func sac(_ h: Hyperparameters, _ reference: Reference.Case, threads: Int) throws -> SAC.Networks {
         let c = SAC.Configuration(h)
-        return SAC.Networks(
-            c, try boxShape(c, environments: 3), replays: [try replay(reference)], parts: Parts(slices: 2),
-            seed: shape.seed, context(threads))
+        return SAC.Networks(c, try work(c, reference, threads: threads))
     }
 
     private func stores(_ sac: SAC.Networks) -> [ParameterStore] {
@@ -216,9 +216,7 @@ private struct StateDependentReference: Decodable {
     @Test(arguments: [1, 2]) func td3(threads: Int) throws {
         let reference = try Reference.numbers.get().td3
         let c = TD3.Configuration(try hyperparameters(TD3.schema, [("target_policy_noise", "0.6")]))
-        let td3 = TD3.Networks(
-            c, try boxShape(c), replays: [try replay(reference)], parts: Parts(slices: 2), seed: shape.seed,
-            context(threads))
+        let td3 = TD3.Networks(c, try work(c, reference, threads: threads))
         try compare(td3, [td3.parameters, td3.target, td3.critic.parameters, td3.critic.target], reference)
     }
 

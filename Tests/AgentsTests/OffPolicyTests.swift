@@ -326,22 +326,22 @@ private struct Networks {
     init(_ algorithm: Algorithm, _ h: Hyperparameters, _ replays: [Replay], threads: Int) throws {
         let observations = Space.box(Box(low: Float(-1), high: Float(1), shape: [2]))
         let actions = Space.box(Box(low: Float(-1), high: Float(1), shape: [1]))
-        let (parts, context) = (Parts(slices: 2), UpdateContext(workers: Workers(threads: threads)))
+        let context = UpdateContext(Parts(slices: 2), workers: Workers(threads: threads))
         switch algorithm {
         case .dqn:
             let dqn = DQN.Networks(
                 .init(h), try NetworkInput(DQN.Configuration(h), observationSpace: observations),
-                try ActionCodec(.discrete(count: 2)), replays: replays, parts: parts, seed: 1, context)
+                try ActionCodec(.discrete(count: 2)), replays: replays, seed: 1, context)
             (method, stores) = (dqn, [dqn.parameters, dqn.target])
         case .td3:
-            let shape = try BoxShape(
-                "td3", TD3.Configuration(h), observationSpace: observations, actionSpace: actions, environments: 1)
-            let td3 = TD3.Networks(.init(h), shape, replays: replays, parts: parts, seed: 1, context)
+            let c = TD3.Configuration(h)
+            let td3 = TD3.Networks(
+                c, BoxWork(c, try BoxShape("td3", c, observations, actions), replays: replays, seed: 1, context))
             (method, stores) = (td3, [td3.parameters, td3.target, td3.critic.parameters, td3.critic.target])
         default:
-            let shape = try BoxShape(
-                "sac", SAC.Configuration(h), observationSpace: observations, actionSpace: actions, environments: 1)
-            let sac = SAC.Networks(.init(h), shape, replays: replays, parts: parts, seed: 1, context)
+            let c = SAC.Configuration(h)
+            let sac = SAC.Networks(
+                c, BoxWork(c, try BoxShape("sac", c, observations, actions), replays: replays, seed: 1, context))
             (method, stores) = (sac, [sac.policy.parameters, sac.critic.parameters, sac.critic.target])
         }
     }

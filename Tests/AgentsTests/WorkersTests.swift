@@ -49,7 +49,7 @@ import Testing
         let stores = [store(count), store(48)]
         let parts = Parts(count: 3, slices: 2)
         let step = GradientStep(
-            stores.map { ("a", $0) }, parts: parts, maxNorm: 0.5, UpdateContext(workers: Workers(threads: threads))
+            stores.map { ("a", $0) }, maxNorm: 0.5, UpdateContext(parts, workers: Workers(threads: threads))
         ) { SGD(count: $0) }
         var generator = NumPyGenerator(seed: 7)
         for (index, store) in stores.enumerated() {
@@ -75,8 +75,7 @@ import Testing
     @Test func whatIsNotFiniteIsNamedAndNotApplied() throws {
         let stores = [store(20), store(48)]
         let step = GradientStep(
-            [("the policy's", stores[0]), ("the value's", stores[1])], parts: Parts(count: 2, slices: 1),
-            UpdateContext(workers: Workers(threads: 1))
+            [("the policy's", stores[0]), ("the value's", stores[1])], UpdateContext(Parts(count: 2, slices: 1))
         ) { Adam(count: $0, epsilon: 1e-5) }
         // Its square is no float.
         step.gradient(1, piece: 1)[5] = 1e20

@@ -2,6 +2,7 @@
 #include "allocation_counter.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 
 #if defined(__has_feature)
@@ -18,9 +19,16 @@ uint64_t allocations_of_this_thread(void) { return count; }
 
 bool allocations_are_counted(void) { return false; }
 
+uint64_t bytes_of_the_heap(void) { return 0; }
+
 #else
 
 bool allocations_are_counted(void) { return true; }
+
+uint64_t bytes_of_the_heap(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
 
 // What is defined in a program takes the place of the C library's functions, for all libraries that it loads.
 void *__libc_malloc(size_t size);

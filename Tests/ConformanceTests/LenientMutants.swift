@@ -34,7 +34,7 @@ func addLenientMutants(to list: inout MutantList) {
         "autoreset.next-step-needs-the-right-form", "async.actions")
     lenient(
         &list, 25, "invalid-states-taken", "takes any bytes for a state, and says that it went on from them",
-        "state.all-or-none", "state.of-another-environment", "state.garbage")
+        "state.all-or-none", "state.garbage")
     lenient(
         &list, 26, "unreset-taken", "takes steps of environments that were not reset", "step.needs-reset",
         "reset.mask-of-fresh-rows", "render.needs-reset", "async.needs-reset", "state.of-fresh-rows",

@@ -16,7 +16,7 @@ struct Mutant: Sendable {
     /// What it does wrong.
     let summary: String
     /// The checks that have to fail, the one first that is about just this mistake.
-    let checks: [String]
+    var checks: [String]
     /// How it is made.
     let kind: Kind
     /// Whether it is of the server that reaps connections which are idle for a second, and that clients may end.

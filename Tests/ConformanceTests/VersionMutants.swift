@@ -125,7 +125,18 @@ func addVersionMutants(to list: inout MutantList) {
     }
     list.part(
         "reset", "info-of-failed-resets", "claims info of a reset that failed", caughtBy: "fault.reset-without-info"
-    ) { $0.change("info") { info in info.set("mask", .bytes(info.bytes("mask").map { _ in 1 })) } }
+    ) { reset in
+        guard reset.has("faults") else { return }
+        let rows = reset.numbers("effective_seeds").count
+        let counts: [(String, Message.Value)] = [
+            ("dtype", 5), ("shape", .integers([rows])), ("data", bytes([Int64](repeating: 0, count: rows))),
+        ]
+        reset.set(
+            "info",
+            .fields([
+                ("name", "count"), ("tensor", .fields(counts)), ("mask", .bytes([UInt8](repeating: 1, count: rows))),
+            ]))
+    }
     list.proxy(
         "limit-hides-truncation", "does not pass on an environment's own truncation where there is a limit",
         caughtBy: "step.truncated-by-environment-before-the-limit"

@@ -118,7 +118,7 @@ import Testing
     @Test func leavesAreNumberedDepthFirst() {
         let text = Space.text(minLength: 0, maxLength: 3, characters: "x")
         let space = Space.dict([.init("a", .tuple([box, text])), .init("b", .discrete(count: 2))])
-        #expect(space.leaves.map(\.path) == ["/a/0", "/a/1", "/b"])
+        #expect(space.leaves.map(\.space) == [box, text, .discrete(count: 2)])
         #expect(space.tensorLayouts == nil)
         #expect(Space.tuple([box, .discrete(count: 2)]).tensorLayouts?.map(\.byteCount) == [8, 8])
     }

@@ -263,8 +263,9 @@ func heldActions(_ count: Int, hold: Int = 5, seed: UInt64 = 3) -> [Int] {
         }
     }
 
-    @Test func damagedStatesAreRefusedOrHarmless() throws {
-        let player = try PongPlayer(PongTests.options("rgb"))
+    @Test(arguments: ["rgb", "stack", "difference"], [false, true])
+    func damagedStatesAreRefusedOrHarmless(observation: String, maxpool: Bool) throws {
+        let player = try PongPlayer(PongTests.options(observation, ["maxpool": .bool(maxpool)]))
         for action in heldActions(60) { try player.step(action) }
         let state = try player.batch.saveState(row: 0)
         for length in 0..<state.count {

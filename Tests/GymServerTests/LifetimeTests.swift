@@ -18,7 +18,7 @@ import Testing
             try batch.reset()
             batch.actions.elements(as: Int64.self).update(repeating: 100)
             try batch.sendStep()
-            let other = try connection.make("test/Slow-v0", count: 3)
+            let other = try connection.make("test/Slow-v0", count: 3, transport: .socket)
             try other.reset()
             other.actions.elements(as: Int64.self).update(repeating: 50)
             try other.send(environments: [0, 2])
@@ -92,7 +92,7 @@ import Testing
         let idle = try running.raw()
         try batch.sendStep()
         #expect(gates.waitForArrivals(1))
-        running.server.stop(reason: "enough")
+        running.server.stop(reason: "enough", waits: false)
         gates.open(1)
         try batch.receiveStep()
         #expect(batch.results.observation.elements(as: Int64.self)[0] == 1)
@@ -156,7 +156,6 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: stale))
         let server = try Server(registry: EnvironmentRegistry(), path: stale)
         server.stop(reason: "done")
-        server.run()
         #expect(!FileManager.default.fileExists(atPath: stale))
         let file = running.path + "-file"
         _ = FileManager.default.createFile(atPath: file, contents: Data("precious".utf8))
@@ -185,11 +184,13 @@ import Testing
     }
 
     @Test("C7: who says nothing at first is let go, in time") func halfOpen() throws {
-        let running = try RunningServer()
+        let running = try RunningServer { $0.helloTimeoutSeconds = 0.2 }
         let silent = try (0..<20).map { _ in try RawConnection(path: running.path) }
-        try running.connect().ping()
-        #expect(running.server.status.connections >= 20)
-        withExtendedLifetime(silent) {}
+        for connection in silent {
+            guard case .notice(.reaped) = try connection.next() else { Issue.record("no notice"); return }
+            #expect(try connection.isClosed())
+        }
+        #expect(running.waits { $0.connections == 0 })
     }
 }
 

@@ -42,7 +42,7 @@ import Testing
         #expect(running.server.status.environments == 10)
         withExtendedLifetime(third) {}
         let tight = try RunningServer { $0.limits.maxMemoryBytes = 1 << 20 }
-        #expect(refusal { _ = try tight.connect().make("test/Counting-v0", count: 1000) }?.code == .limitExceeded)
+        #expect(refusal { _ = try tight.connect().make("test/Counting-v0", count: 10_000) }?.code == .limitExceeded)
     }
 
     @Test("L6: pending requests") func pending() throws {
@@ -93,7 +93,9 @@ import Testing
         #expect(try raw.error().code == .frameTooLarge)
         // What would not fit is refused when it is made.
         let connection = try running.connect()
-        #expect(refusal { _ = try connection.make("test/Counting-v0", count: 300) }?.code == .limitExceeded)
+        #expect(
+            refusal { _ = try connection.make("test/Counting-v0", count: 300, transport: .socket) }?.code
+                == .limitExceeded)
         let shared = try connection.make("test/Slow-v0", count: 1200, transport: .sharedMemory)
         #expect(refusal { try shared.reset() }?.code == .responseTooLarge)
         try connection.ping()
@@ -102,7 +104,15 @@ import Testing
         var hello = Hello()
         hello.maxFrameBytes = 1
         _ = try little.ask(.hello(hello))
-        guard case .error(let error) = try little.ask(.list) else { return }
+        let many = try little.make("test/Echo-v0", count: 1000) {
+            $0.settings.options = ["space": .text("bytes")]
+            $0.transport = .sharedMemory
+        }
+        // What is too large to send was not drawn.
+        func sample(_ raw: RawConnection, _ handle: UInt32, seed: UInt64?) throws -> Response {
+            try raw.ask(.sample(.action, seed: seed), handle: handle)
+        }
+        guard case .error(let error) = try sample(little, many, seed: 1) else { Issue.record("no error"); return }
         #expect(error.code == .responseTooLarge)
     }
 

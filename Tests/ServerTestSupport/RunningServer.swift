@@ -48,7 +48,7 @@ public final class RunningServer: Sendable {
     /// - Returns: whether it has ended.
     @discardableResult
     public func end() -> Bool {
-        server.stop(reason: "the test is over")
+        server.stop(reason: "the test is over", waits: false)
         guard done.wait(timeout: .now() + 60) == .success else { return false }
         done.signal()
         return true

@@ -66,7 +66,7 @@ public struct CountingEnvironment: RestorableEnvironment, RenderableEnvironment,
     }
 
     public mutating func restore(from reader: inout StateReader) throws {
-        count = try reader.read()
+        count = Int64(try reader.readCount("count", atMost: 2000))
         drawn = try reader.read()
     }
 }

@@ -13,8 +13,9 @@ final class Exploration {
     private var noise: [ExplorationNoise]
 
     init<Declared: ExplorationSettings>(
-        _ configuration: MethodConfiguration<Declared>, _ shape: BoxShape, seed: UInt64, parts: Parts
+        _ configuration: MethodConfiguration<Declared>, _ work: BoxWork
     ) {
+        let (shape, seed, parts) = (work.shape, work.seed, work.parts)
         self.parts = parts
         environments = shape.environments
         actions = (0..<parts.count).map { parts.generator(.actions, seed: seed, part: $0) }

@@ -78,13 +78,13 @@ package final class OffPolicyLearner<Learning: OffPolicyMethod>: CodedLearner {
 
     package init<Declared: OffPolicySettings>(
         _ configuration: MethodConfiguration<Declared>, _ method: Learning, collector: Collector, replays: [Replay],
-        parts: Parts, workers: Workers, overlaps: Bool, actsBeforeLearning: Bool = false
+        _ context: UpdateContext, overlaps: Bool, actsBeforeLearning: Bool = false
     ) {
         self.method = method
         self.collector = collector
         self.replays = replays
-        self.parts = parts
-        self.workers = workers
+        parts = context.parts
+        workers = context.workers
         self.overlaps = overlaps
         self.actsBeforeLearning = actsBeforeLearning
         actsAhead = configuration.actAhead

@@ -58,19 +58,20 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
 
     /// - Throws: ``HyperparameterError`` when there is no memory for the rollouts.
     package init<Declared: OnPolicySettings>(
-        _ c: MethodConfiguration<Declared>, _ method: Learning, on batch: any EnvironmentBatch, parts: Parts,
-        options: LearnerOptions, workers: Workers
+        _ c: MethodConfiguration<Declared>, _ method: Learning, on batch: any EnvironmentBatch, seed: UInt64,
+        _ context: UpdateContext
     ) throws {
         self.method = method
+        let parts = context.parts
         self.parts = parts
-        self.workers = workers
+        workers = context.workers
         let (model, format) = (method.model, method.model.input.encoder.format)
         noiseInterval = c.usesStateDependentNoise ? c.noiseInterval : -1
         totalSteps = c.steps
         collector = try Collector(
             batch, encoder: model.input.encoder, codec: model.codec,
             normalisation: Normalisation(c, size: model.input.encoder.size, environments: batch.count), parts: parts,
-            seed: options.seed)
+            seed: seed)
         let share = batch.count / parts.count
         rollouts = (0..<parts.count).map { _ in
             Rollout(
@@ -79,8 +80,8 @@ package final class OnPolicyLearner<Learning: OnPolicyMethod>: CodedLearner {
         }
         acting = (0..<parts.count).map {
             Acting(
-                model.actor.makePass(rows: share), generator: parts.generator(.actions, seed: options.seed, part: $0),
-                noise: parts.generator(.exploration, seed: options.seed, part: $0))
+                model.actor.makePass(rows: share), generator: parts.generator(.actions, seed: seed, part: $0),
+                noise: parts.generator(.exploration, seed: seed, part: $0))
         }
         maps = Matrix(rows: batch.count, columns: model.actor.head.mapSize)
     }

@@ -340,10 +340,9 @@ private struct Lasts {
     /// A slot for one.
     mutating func take() -> Int32 {
         if let slot = freed.popLast() { return slot }
-        let larger = Rows(rows.format, count: max(16, 2 * rows.count))
-        larger.prefix(rows.count).copy(rows)
-        freed = (Int32(rows.count)..<Int32(larger.count)).reversed()
-        rows = larger
+        let count = Int32(rows.count)
+        rows = rows.grown()
+        freed = (count..<Int32(rows.count)).reversed()
         return freed.removeLast()
     }
 

@@ -157,10 +157,8 @@ package final class Rollout {
     }
 
     private func growTruncations() {
-        let larger = Rows(lastObservations.format, count: max(16, 2 * lastObservations.count))
-        larger.prefix(lastObservations.count).copy(lastObservations)
-        lastObservations = larger
-        lastValues = Vector(count: larger.count)
+        lastObservations = lastObservations.grown()
+        lastValues = Vector(count: lastObservations.count)
     }
 
     /// The values of everything that the rollout saw. Where an episode was cut off, the reward takes in the value of its

@@ -51,41 +51,21 @@ public enum A2C: Method {
         }
     }
 
-    /// A2C's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.a2c_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
-    ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
         on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
-    ) throws -> OnPolicyLearner<Update> {
-        let (context, parts) = (options.context, Parts(count: c.parts, slices: 1))
-        if c.rolloutSteps * batch.count < 2 && c.normalizesAdvantages && c.advantage != .monteCarlo {
-            throw HyperparameterError(
-                key: "n_steps",
-                description: "n_steps × n_envs is 1; with normalize_advantage a rollout needs at least 2 steps")
-        }
+    ) throws -> any Learner {
+        let context = options.context(Parts(count: c.parts, slices: 1))
         let model = try ActorCritic(
             c, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, seed: options.seed)
-        return try OnPolicyLearner(
-            c, Update(c, model, parts: parts, context), on: batch, parts: parts, options: options,
-            workers: context.workers)
-    }
-
-    public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
-    ) throws -> any Policy {
-        let c = Configuration(hyperparameters)
-        let model = try ActorCritic(c, observationSpace: observationSpace, actionSpace: actionSpace, seed: 0)
-        return model.policy(normalisation: Normalisation(c, size: model.input.encoder.size, environments: 1))
+        if c.advantage != .monteCarlo {
+            try requireRolloutMemory(
+                model, rows: c.rolloutRows(environments: batch.count, context.parts))
+        }
+        return try OnPolicyLearner(c, Update(c, model, context), on: batch, seed: options.seed, context)
     }
 
     // MARK: Learning
@@ -94,10 +74,7 @@ public enum A2C: Method {
     package final class Update: OnPolicyMethod {
         package let model: ActorCritic
         private let step: GradientStep
-        private let workers: Workers
-        private let communicator: any Communicator
-        private let parts: Parts
-
+        private let context: UpdateContext
         private let gamma: Float
         private let lambda: Float
         private let advantage: Advantage
@@ -140,11 +117,10 @@ public enum A2C: Method {
             }
         }
 
-        init(_ c: Configuration, _ model: ActorCritic, parts: Parts, _ context: UpdateContext) {
+        init(_ c: Configuration, _ model: ActorCritic, _ context: UpdateContext) {
             self.model = model
-            self.parts = parts
-            workers = context.workers
-            communicator = context.communicator
+            self.context = context
+            let parts = context.parts
             gamma = Float(c.gamma)
             lambda = Float(c.lambda)
             advantage = c.advantage
@@ -155,7 +131,7 @@ public enum A2C: Method {
             normalizesAdvantages = c.normalizesAdvantages
             let kind = c.optimiser ?? (c.usesRMSProp ? .rmsProp : .adam)
             step = GradientStep(
-                [("the policy's", model.actor.parameters), ("the value's", model.criticParameters)], parts: parts,
+                [("the policy's", model.actor.parameters), ("the value's", model.criticParameters)],
                 maxNorm: c.maxGradientNorm, context
             ) { kind.make(count: $0, epsilon: kind == .adam ? c.adamEpsilon : c.rmsPropEpsilon) }
             pieces = (0..<parts.count).map { _ in Piece(model, rows: 0) }
@@ -165,6 +141,7 @@ public enum A2C: Method {
         package var wholeEpisodes: Bool { advantage == .monteCarlo }
 
         package func learn(from rollouts: [Rollout], progress: Progress, _ metrics: inout Metrics) throws {
+            let (parts, workers) = (context.parts, context.workers)
             let rate = learningRate.value(progressRemaining: progress.remaining)
             let entropy = Float(entropyWeight.value(progressRemaining: progress.remaining))
             let count = rollouts.reduce(0) { $0 + $1.used.count }
@@ -269,7 +246,7 @@ public enum A2C: Method {
 
         /// The parts' terms put together.
         private func sums() throws -> (policy: Double, entropy: Double, value: Double) {
-            let all = try communicator.gather(partTerms)
+            let all = try context.communicator.gather(partTerms)
             var sums = (policy: 0.0, entropy: 0.0, value: 0.0)
             for start in stride(from: 0, to: all.count, by: Update.terms) {
                 sums.policy += all[start]

@@ -52,7 +52,7 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
         overlaps: Bool = false
     ) throws -> any Learner {
         try method.learner(
-            on: batch, hyperparameters, options: LearnerOptions(seed: seed, threads: threads, overlaps: overlaps))
+            on: batch, hyperparameters, LearnerOptions(seed: seed, threads: threads, overlaps: overlaps))
     }
 
     /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.

@@ -31,37 +31,20 @@ public enum DDPG: Method {
         }
     }
 
-    /// DDPG's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.ddpg_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
+        on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
     ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
-        on batch: any EnvironmentBatch, _ configuration: Configuration, _ options: LearnerOptions
-    ) throws -> OffPolicyLearner<Networks> {
-        try BoxExperience(name, on: batch, configuration, options).learner { experience in
-            Networks(
-                configuration, experience.shape, replays: experience.replays, parts: experience.parts,
-                seed: options.seed, experience.context)
-        }
+        try BoxExperience(name, on: batch, c, options).learner(Networks.init)
     }
 
     public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+        _ c: Configuration, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy {
-        let configuration = Configuration(hyperparameters)
-        let shape = try BoxShape(
-            name, configuration, observationSpace: observationSpace, actionSpace: actionSpace, environments: 1)
-        return Networks(configuration, shape).policy(
-            normalisation: Normalisation(configuration, size: shape.input.encoder.size, environments: 1))
+        try BoxShape(name, c, observationSpace, actionSpace).policy(c, Networks.init)
     }
 
     // MARK: Learning
@@ -70,36 +53,29 @@ public enum DDPG: Method {
     package final class Networks: DeterministicMethod {
         package let model: DeterministicActorCritic
         package let delay: Int
-        private let workers: Workers
-        private let pieces: Int
+        private let work: BoxWork
         private let tau: Float
         private let targetInterval: Int
         package private(set) var updates = 0
 
-        /// Networks of the given shape; without replays, for weights to be loaded into.
-        package init(
-            _ c: Configuration, _ shape: BoxShape, replays: [Replay] = [], parts: Parts = Parts(slices: 2),
-            seed: UInt64 = 0, _ context: UpdateContext = UpdateContext(workers: Workers(threads: 1))
-        ) {
-            workers = context.workers
-            pieces = parts.pieces
+        package init(_ c: Configuration, _ work: BoxWork) {
+            self.work = work
             delay = c.policyDelay
             tau = Float(c.tau)
             targetInterval = c.targetInterval
-            model = DeterministicActorCritic(
-                c, shape, critics: 1, replays: replays, parts: parts, seed: seed, context)
+            model = DeterministicActorCritic(c, work, critics: 1)
         }
 
         package func update(learningRate: Double, progress: Progress, normalisation: Normalisation) throws {
-            model.minibatches.draw()
-            workers.run(pieces) { piece in
-                let batch = model.minibatches.gather(piece, normalisation: normalisation)
+            work.minibatches.draw()
+            work.workers.run(work.parts.pieces) { piece in
+                let batch = work.minibatches.gather(piece, normalisation: normalisation)
                 batch.nextActions.copy(model.targetActions(batch, piece))
                 model.regress(batch, piece)
             }
             try model.stepCritics(learningRate: learningRate)
             if (updates + 1) % delay == 0 {
-                workers.run(pieces) { piece in model.improve(piece) }
+                work.workers.run(work.parts.pieces) { piece in model.improve(piece) }
                 try model.stepActor(learningRate: learningRate)
             }
             if (updates + 1) % targetInterval == 0 { model.targets.follow(rate: tau) }

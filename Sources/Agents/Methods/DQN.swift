@@ -58,50 +58,37 @@ public enum DQN: Method {
         }
     }
 
-    /// DQN's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.dqn_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
+        on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
     ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
-        on batch: any EnvironmentBatch, _ configuration: Configuration, _ options: LearnerOptions
-    ) throws -> OffPolicyLearner<Networks> {
-        let (context, parts) = (options.context, try configuration.offPolicyParts())
+        let context = options.context(try c.offPolicyParts())
         let codec = try codec(batch.actionSpace)
-        let input = try NetworkInput(configuration, observationSpace: batch.observationSpace)
+        let input = try NetworkInput(c, observationSpace: batch.observationSpace)
         let collector = try Collector(
             batch, encoder: input.encoder, codec: codec,
-            normalisation: Normalisation(configuration, size: input.encoder.size, environments: batch.count),
-            parts: parts, seed: options.seed)
-        let replays = try configuration.replays(
-            environments: batch.count, encoder: input.encoder, actionSize: 1, parts: parts
+            normalisation: Normalisation(c, size: input.encoder.size, environments: batch.count),
+            parts: context.parts, seed: options.seed)
+        let replays = try c.replays(
+            environments: batch.count, encoder: input.encoder, actionSize: 1, parts: context.parts
         ) { capacity in
-            configuration.isPrioritised
-                ? PrioritisedSampler(capacity: capacity, alpha: configuration.priorityExponent) : nil
+            c.isPrioritised ? PrioritisedSampler(capacity: capacity, alpha: c.priorityExponent) : nil
         }
         let networks = Networks(
-            configuration, input, codec, environments: batch.count, replays: replays, parts: parts,
-            seed: options.seed, context)
+            c, input, codec, environments: batch.count, replays: replays, seed: options.seed, context)
         return OffPolicyLearner(
-            configuration, networks, collector: collector, replays: replays, parts: parts, workers: context.workers,
-            overlaps: options.overlaps)
+            c, networks, collector: collector, replays: replays, context, overlaps: options.overlaps)
     }
 
     public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+        _ c: Configuration, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy {
-        let configuration = Configuration(hyperparameters)
-        let input = try NetworkInput(configuration, observationSpace: observationSpace)
-        return Networks(configuration, input, try codec(actionSpace)).policy(
-            normalisation: Normalisation(configuration, size: input.encoder.size, environments: 1))
+        let input = try NetworkInput(c, observationSpace: observationSpace)
+        return Networks(c, input, try codec(actionSpace)).policy(
+            normalisation: Normalisation(c, size: input.encoder.size, environments: 1))
     }
 
     private static func codec(_ space: Space) throws -> ActionCodec {
@@ -135,8 +122,7 @@ public enum DQN: Method {
         private let exploration: LinearExploration
 
         private let minibatches: Minibatches
-        private let workers: Workers
-        private let parts: Parts
+        private let context: UpdateContext
         private let environments: Int
         private let pieces: [Piece]
         private let actingWorkspace: Network.Workspace
@@ -174,17 +160,16 @@ public enum DQN: Method {
         /// Networks of the given shape; without replays, for weights to be loaded into.
         package init(
             _ c: Configuration, _ input: NetworkInput, _ codec: ActionCodec, environments: Int = 1,
-            replays: [Replay] = [], parts: Parts = Parts(slices: 2), seed: UInt64 = 0,
-            _ context: UpdateContext = UpdateContext(workers: Workers(threads: 1))
+            replays: [Replay] = [], seed: UInt64 = 0, _ context: UpdateContext = UpdateContext(Parts(slices: 2))
         ) {
             guard case .choices(let counts) = codec.kind else { preconditionFailure("DQN makes choices") }
             let choices = counts[0]
             self.choices = choices
             self.input = input
             self.codec = codec
-            self.parts = parts
+            self.context = context
+            let parts = context.parts
             self.environments = environments
-            workers = context.workers
             isDouble = c.isDouble
             isDueling = c.isDueling
             isPrioritised = c.isPrioritised
@@ -210,7 +195,7 @@ public enum DQN: Method {
             target = ParameterStore(targetLayout)
             target.parameters.copy(parameters.parameters)
             following = TargetNetworks([(target, parameters)], workers: context.workers)
-            step = GradientStep([("the", parameters)], parts: parts, maxNorm: c.maxGradientNorm, context) {
+            step = GradientStep([("the", parameters)], maxNorm: c.maxGradientNorm, context) {
                 Adam(count: $0, epsilon: c.adamEpsilon)
             }
             minibatches = Minibatches(
@@ -260,8 +245,8 @@ public enum DQN: Method {
             if !hasDrawn {
                 hasDrawn = true
                 let rate = isRandom ? 1 : exploration.rate(progress: progress.passed)
-                for part in 0..<parts.count {
-                    for row in parts.range(part, of: environments) {
+                for part in generators.indices {
+                    for row in context.parts.range(part, of: environments) {
                         chosen[row] =
                             generators[part].random() < rate
                             ? Int32(generators[part].integer(in: 0..<choices)) : -1
@@ -294,7 +279,7 @@ public enum DQN: Method {
 
         package func update(learningRate: Double, progress: Progress, normalisation: Normalisation) throws {
             minibatches.draw(beta: initialBeta + (1 - initialBeta) * progress.passed)
-            workers.run(pieces.count) { index in
+            context.workers.run(pieces.count) { index in
                 let (piece, batch) = (pieces[index], minibatches.gather(index, normalisation: normalisation))
                 evaluateTargets(piece, batch)
                 regress(piece, batch, weights: minibatches.weights(index), gradient: step.gradient(piece: index))

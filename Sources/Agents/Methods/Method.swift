@@ -1,32 +1,53 @@
 import GymCore
 
-/// A method as the registry knows it: from hyperparameters to a learner, and to a policy that its weights fit into.
+/// A method as the registry knows it: from a configuration to a learner, and to a policy that its weights fit into.
 public protocol Method: SendableMetatype {
+    /// What it can be told.
+    associatedtype Settings: DeclaredSettings
+    /// Its hyperparameters, each with its type.
+    typealias Configuration = MethodConfiguration<Settings>
+
     /// What users type: `sac`.
     static var name: String { get }
     /// A line about it.
     static var summary: String { get }
-    /// Its hyperparameters.
-    static var settings: Settings { get }
     /// Its presets, as YAML.
     static var presetFile: [UInt8] { get }
 
     /// A run that has not started.
     ///
+    /// - Parameter batch: as many environments as `n_envs` says, with same-step autoreset.
     /// - Throws: ``UnsupportedSpaceError``, or ``HyperparameterError`` for values that do not go together.
     static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
+        on batch: any EnvironmentBatch, _ configuration: Configuration, _ options: LearnerOptions
     ) throws -> any Learner
-    /// A policy of the shape that a run with these hyperparameters learns, for weights to be loaded into.
+    /// A policy of the shape that a run with this configuration learns, for weights to be loaded into.
     ///
-    /// - Throws: ``UnsupportedSpaceError``.
+    /// - Throws: ``UnsupportedSpaceError``, ``HyperparameterError``.
     static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+        _ configuration: Configuration, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy
 }
 
-/// What a learner is told besides its hyperparameters. Of these, only the seed and the communicator's parts bear on the
-/// result.
+extension Method {
+    /// Its hyperparameters, as files and listings know them.
+    public static var schema: [Hyperparameter] { Settings.declared.hyperparameters }
+
+    static func learner(
+        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, _ options: LearnerOptions
+    ) throws -> any Learner {
+        try learner(on: batch, Configuration(hyperparameters), options)
+    }
+
+    /// As the other, from hyperparameters by their keys.
+    public static func policy(
+        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+    ) throws -> any Policy {
+        try policy(Configuration(hyperparameters), observationSpace: observationSpace, actionSpace: actionSpace)
+    }
+}
+
+/// What a learner is told besides its hyperparameters. Of these, only the seed bears on the result.
 public struct LearnerOptions: Sendable {
     /// The seed that everything random comes from.
     public var seed: UInt64
@@ -48,7 +69,10 @@ public struct LearnerOptions: Sendable {
         self.communicator = communicator
     }
 
-    var context: UpdateContext { UpdateContext(workers: Workers(threads: threads), communicator: communicator) }
+    /// What updates of a run with so many parts work with.
+    func context(_ parts: Parts) -> UpdateContext {
+        UpdateContext(parts, workers: Workers(threads: threads), communicator: communicator)
+    }
 }
 
 /// How far a run is.
@@ -83,9 +107,4 @@ package struct RunningMean {
         defer { (sum, count) = (0, 0) }
         return count == 0 ? nil : sum / Double(count)
     }
-}
-
-extension Method {
-    /// Its hyperparameters, as files and listings know them.
-    public static var schema: [Hyperparameter] { settings.hyperparameters }
 }

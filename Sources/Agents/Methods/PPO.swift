@@ -43,30 +43,15 @@ public enum PPO: Method {
         }
     }
 
-    /// PPO's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.ppo_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
-    ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
         on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
-    ) throws -> OnPolicyLearner<Update> {
-        let (context, parts) = (options.context, Parts(count: c.parts, slices: 1))
-        try parts.require(batch.count, "n_envs")
-        let rows = c.rolloutSteps * batch.count
-        if rows < 2 && c.normalizesAdvantages {
-            throw HyperparameterError(
-                key: "n_steps",
-                description: "n_steps × n_envs is 1; with normalize_advantage a rollout needs at least 2 steps")
-        }
+    ) throws -> any Learner {
+        let context = options.context(Parts(count: c.parts, slices: 1))
+        let rows = try c.rolloutRows(environments: batch.count, context.parts)
         if c.batchSize < 2 && c.normalizesAdvantages {
             throw HyperparameterError(
                 key: "batch_size",
@@ -76,22 +61,11 @@ public enum PPO: Method {
         }
         let model = try ActorCritic(
             c, observationSpace: batch.observationSpace, actionSpace: batch.actionSpace, seed: options.seed)
-        let rowBytes =
-            Rollout.rowBytes(format: model.input.encoder.format, actionSize: model.codec.size) + 4 * c.epochs
-        try requireMemory(
-            Double(rowBytes) * Double(rows), for: "n_steps",
-            "the n_steps × n_envs = \(rows) steps of a rollout, gone through n_epochs = \(c.epochs) times,")
-        let update = try Update(c, model, rows: rows, parts: parts, seed: options.seed, context)
+        // Each epoch has an order of the rows.
+        try requireRolloutMemory(
+            model, rows: rows, more: 4 * c.epochs, ", gone through n_epochs = \(c.epochs) times,")
         return try OnPolicyLearner(
-            c, update, on: batch, parts: parts, options: options, workers: context.workers)
-    }
-
-    public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
-    ) throws -> any Policy {
-        let c = Configuration(hyperparameters)
-        let model = try ActorCritic(c, observationSpace: observationSpace, actionSpace: actionSpace, seed: 0)
-        return model.policy(normalisation: Normalisation(c, size: model.input.encoder.size, environments: 1))
+            c, Update(c, model, rows: rows, seed: options.seed, context), on: batch, seed: options.seed, context)
     }
 
     // MARK: Learning
@@ -100,10 +74,7 @@ public enum PPO: Method {
     package final class Update: OnPolicyMethod {
         package let model: ActorCritic
         private let step: GradientStep
-        private let workers: Workers
-        private let communicator: any Communicator
-        private let parts: Parts
-
+        private let context: UpdateContext
         private let gamma: Float
         private let lambda: Float
         private let epochs: Int
@@ -176,12 +147,11 @@ public enum PPO: Method {
         private var divergences: [Double] = []
 
         package init(
-            _ c: Configuration, _ model: ActorCritic, rows: Int, parts: Parts, seed: UInt64, _ context: UpdateContext
+            _ c: Configuration, _ model: ActorCritic, rows: Int, seed: UInt64, _ context: UpdateContext
         ) throws {
             self.model = model
-            self.parts = parts
-            workers = context.workers
-            communicator = context.communicator
+            self.context = context
+            let parts = context.parts
             gamma = Float(c.gamma)
             lambda = Float(c.lambda)
             epochs = c.epochs
@@ -204,7 +174,7 @@ public enum PPO: Method {
                     generator: parts.generator(.minibatches, seed: seed, part: $0))
             }
             step = GradientStep(
-                [("the policy's", model.actor.parameters), ("the value's", model.criticParameters)], parts: parts,
+                [("the policy's", model.actor.parameters), ("the value's", model.criticParameters)],
                 maxNorm: c.maxGradientNorm, context
             ) { Adam(count: $0, epsilon: c.adamEpsilon) }
             partTerms = Vector(count: parts.count * Terms.count)
@@ -212,6 +182,7 @@ public enum PPO: Method {
         }
 
         package func learn(from rollouts: [Rollout], progress: Progress, _ metrics: inout Metrics) throws {
+            let (parts, workers) = (context.parts, context.workers)
             let rows = rollouts[0].rows
             let rate = learningRate.value(progressRemaining: progress.remaining)
             let clip = clipRange.map { Float($0.value(progressRemaining: progress.remaining)) }
@@ -291,8 +262,8 @@ public enum PPO: Method {
                 piece.advantages.prefix(range.count).gather(piece.order[range], of: rollout.advantages)
             }
             // A deviation of one number does not exist.
-            guard normalizesAdvantages && range.count * parts.count > 1 else { return }
-            standardise(parts.count) { pieces[$0].advantages.prefix(range.count) }
+            guard normalizesAdvantages && range.count * pieces.count > 1 else { return }
+            standardise(pieces.count) { pieces[$0].advantages.prefix(range.count) }
         }
 
         /// The gradient of the policy's loss: −mean of min(ρ Â, clip(ρ, 1−ε, 1+ε) Â) − entropy bonus + divergence penalty.
@@ -361,7 +332,7 @@ public enum PPO: Method {
 
         /// The parts' terms put together.
         private func means(of count: Int) throws -> Terms {
-            let all = try communicator.gather(partTerms)
+            let all = try context.communicator.gather(partTerms)
             var means = Terms()
             for start in stride(from: 0, to: all.count, by: Terms.count) {
                 means.add(

@@ -53,40 +53,21 @@ public enum SAC: Method {
         }
     }
 
-    /// SAC's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.sac_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
+        on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
     ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
-        on batch: any EnvironmentBatch, _ configuration: Configuration, _ options: LearnerOptions
-    ) throws -> OffPolicyLearner<Networks> {
-        let actsBeforeLearning = configuration.usesStateDependentNoise && configuration.actsBeforeLearning
-        return try BoxExperience(name, on: batch, configuration, options).learner(
-            actsBeforeLearning: actsBeforeLearning
-        ) { experience in
-            Networks(
-                configuration, experience.shape, replays: experience.replays, parts: experience.parts,
-                seed: options.seed, experience.context)
-        }
+        try BoxExperience(name, on: batch, c, options).learner(
+            actsBeforeLearning: c.usesStateDependentNoise && c.actsBeforeLearning, Networks.init)
     }
 
     public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+        _ c: Configuration, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy {
-        let configuration = Configuration(hyperparameters)
-        let shape = try BoxShape(
-            name, configuration, observationSpace: observationSpace, actionSpace: actionSpace, environments: 1)
-        return Networks(configuration, shape).policy(
-            normalisation: Normalisation(configuration, size: shape.input.encoder.size, environments: 1))
+        try BoxShape(name, c, observationSpace, actionSpace).policy(c, Networks.init)
     }
 
     // MARK: Networks
@@ -104,11 +85,8 @@ public enum SAC: Method {
         package private(set) var logTemperature: Double
         private var temperatureAdam: ScalarAdam
 
-        private let shape: BoxShape
+        private let work: BoxWork
         private let exploration: Exploration
-        private let minibatches: Minibatches
-        private let workers: Workers
-        private let parts: Parts
         private let tau: Float
         private let targetInterval: Int
         private let targetEntropy: Double
@@ -155,14 +133,9 @@ public enum SAC: Method {
             }
         }
 
-        /// Networks of the given shape; without replays, for weights to be loaded into.
-        package init(
-            _ c: Configuration, _ shape: BoxShape, replays: [Replay] = [], parts: Parts = Parts(slices: 2),
-            seed: UInt64 = 0, _ context: UpdateContext = UpdateContext(workers: Workers(threads: 1))
-        ) {
-            self.shape = shape
-            self.parts = parts
-            workers = context.workers
+        package init(_ c: Configuration, _ work: BoxWork) {
+            self.work = work
+            let (shape, parts) = (work.shape, work.parts)
             tau = Float(c.tau)
             targetInterval = c.targetInterval
             tunesTemperature = c.temperature.isAutomatic
@@ -170,13 +143,10 @@ public enum SAC: Method {
             temperatureAdam = ScalarAdam(epsilon: c.adamEpsilon)
             targetEntropy = c.targetEntropy.value(standard: -Double(shape.actionSize))
             noiseInterval = c.usesStateDependentNoise ? c.noiseInterval : 0
-            minibatches = Minibatches(
-                count: c.batchSize, replays: replays, format: shape.input.encoder.format,
-                actionSize: shape.actionSize, parts: parts, seed: seed)
 
-            var generator = RandomStream.initialisation.generator(seed: seed)
+            var generator = RandomStream.initialisation.generator(seed: work.seed)
             policy = SAC.makePolicy(c, shape, generator: &generator)
-            let rows = minibatches.largest
+            let rows = work.minibatches.largest
             func critics(_ name: String, count: Int, actionSize: Int) -> CriticEnsemble {
                 CriticEnsemble(
                     name, count: count, observationSize: shape.observationSize, actionSize: actionSize,
@@ -187,31 +157,31 @@ public enum SAC: Method {
             value = c.valueNetwork ? critics("vf", count: 1, actionSize: 0) : nil
 
             func step(_ name: String, _ parameters: ParameterStore) -> GradientStep {
-                GradientStep([(name, parameters)], parts: parts, context) { Adam(count: $0, epsilon: c.adamEpsilon) }
+                GradientStep([(name, parameters)], work.context) { Adam(count: $0, epsilon: c.adamEpsilon) }
             }
             criticStep = step("the critics'", critic.parameters)
             actorStep = step("the actor's", policy.parameters)
             valueStep = value.map { step("the value's", $0.parameters) }
             let following = value ?? critic
-            targets = TargetNetworks([(following.target, following.parameters)], workers: context.workers)
+            targets = TargetNetworks([(following.target, following.parameters)], workers: work.workers)
 
-            exploration = Exploration(c, shape, seed: seed, parts: parts)
+            exploration = Exploration(c, work)
             let mapSize = policy.head.mapSize
             maps = (0..<parts.count).map { _ in Matrix(rows: 1, columns: mapSize) }
             mapGenerators = (0..<parts.count).map {
                 // The third stream of a part, after those of its two slices.
-                Parts(count: parts.count, slices: 3).generator(.targets, seed: seed, piece: 3 * $0 + 2)
+                Parts(count: parts.count, slices: 3).generator(.targets, seed: work.seed, piece: 3 * $0 + 2)
             }
             actingMaps = Matrix(rows: shape.environments, columns: mapSize)
             actingPass = policy.makePass(rows: shape.environments)
             let policy = policy
             pieces = (0..<parts.pieces).map {
-                Piece(policy, rows: rows, generator: parts.generator(.targets, seed: seed, piece: $0))
+                Piece(policy, rows: rows, generator: parts.generator(.targets, seed: work.seed, piece: $0))
             }
         }
 
         package var operations: Double {
-            2 * Double(minibatches.count)
+            2 * Double(work.minibatches.count)
                 * (4 * policy.network.multiplications + 13 * critic.networks[0].multiplications)
         }
 
@@ -221,7 +191,7 @@ public enum SAC: Method {
 
         package func policy(normalisation: Normalisation) -> any Policy {
             GreedyPolicy(
-                policy.network, stores, head: policy.head, codec: shape.codec, encoder: shape.input.encoder,
+                policy.network, stores, head: policy.head, codec: work.shape.codec, encoder: work.shape.input.encoder,
                 normalisation: normalisation)
         }
 
@@ -253,6 +223,7 @@ public enum SAC: Method {
         /// one from before the update, and the actor sees the critics after theirs.
         package func update(learningRate: Double, progress: Progress, normalisation: Normalisation) throws {
             let temperature = Float(exp(logTemperature))
+            let (minibatches, workers) = (work.minibatches, work.workers)
             minibatches.draw()
             for part in maps.indices {
                 policy.head.drawMaps(policy.parameters, generator: &mapGenerators[part], into: maps[part])
@@ -261,15 +232,16 @@ public enum SAC: Method {
                 let (piece, batch) = (pieces[index], minibatches.gather(index, normalisation: normalisation))
                 // Kept for ``improve``: the actor's loss is at the same actions as the temperature's.
                 policy.act(
-                    batch.observationRows, maps: maps[parts.part(ofPiece: index)], generator: &piece.generator,
+                    batch.observationRows, maps: maps[work.parts.part(ofPiece: index)], generator: &piece.generator,
                     piece.now, into: piece.actions, logProbabilities: piece.logProbabilities)
                 piece.logProbability = piece.logProbabilities.prefix(batch.count).sum()
                 evaluateTargets(piece, batch, temperature: temperature, index)
                 piece.loss = critic.regress(
-                    batch.inputs, towards: piece.targets.prefix(batch.count), weight: 0.5 / Float(minibatches.count),
+                    batch.inputs, towards: piece.targets.prefix(batch.count),
+                    weight: 0.5 / Float(work.minibatches.count),
                     piece: index, gradient: criticStep.gradient(piece: index))
             }
-            let count = Double(minibatches.count)
+            let count = Double(work.minibatches.count)
             let criticLoss = 0.5 * pieces.reduce(0) { $0 + $1.loss } / count
             let logProbability = pieces.reduce(0) { $0 + $1.logProbability } / count
             try NotFinite.check(criticLoss, "the critics' loss")
@@ -306,7 +278,7 @@ public enum SAC: Method {
                 return
             }
             policy.act(
-                batch.nextObservationRows, maps: maps[parts.part(ofPiece: index)], generator: &piece.generator,
+                batch.nextObservationRows, maps: maps[work.parts.part(ofPiece: index)], generator: &piece.generator,
                 piece.next, into: piece.nextActions, logProbabilities: piece.nextLogProbabilities)
             batch.nextActions.copy(piece.nextActions.prefix(batch.count))
             let values = critic.leastTarget(batch.nextInputs, piece: index)
@@ -330,7 +302,7 @@ public enum SAC: Method {
         private func improve(_ piece: Piece, _ batch: TransitionBatch, temperature: Float, _ index: Int) {
             let actions = piece.actions.prefix(batch.count)
             batch.actions.copy(actions)
-            let share = 1 / Float(minibatches.count)
+            let share = 1 / Float(work.minibatches.count)
             let (values, byAction) = critic.ascend(batch.inputs, slope: -share, onlyFirst: false, piece: index)
             piece.loss = 0
             for row in 0..<batch.count {
@@ -339,7 +311,7 @@ public enum SAC: Method {
                 piece.targets[row] = values[row] - entropyTerm
             }
             policy.backward(
-                piece.now, drawn: actions, maps: maps[parts.part(ofPiece: index)], byAction: byAction,
+                piece.now, drawn: actions, maps: maps[work.parts.part(ofPiece: index)], byAction: byAction,
                 byLogProbability: temperature * share, gradient: actorStep.gradient(piece: index))
             if let value, let valueStep {
                 piece.valueLoss = value.regress(
@@ -369,7 +341,7 @@ public enum SAC: Method {
             }
             try state(&logTemperature)
             try state(&temperatureAdam)
-            try minibatches.code(&state)
+            try work.minibatches.code(&state)
             for piece in pieces { try state(&piece.generator) }
             for part in mapGenerators.indices { try state(&mapGenerators[part]) }
             try exploration.code(&state)

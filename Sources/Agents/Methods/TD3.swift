@@ -37,37 +37,20 @@ public enum TD3: Method {
         }
     }
 
-    /// TD3's hyperparameters, each with its type.
-    public typealias Configuration = MethodConfiguration<Settings>
-    public static var settings: Agents.Settings { Settings.declared }
     public static var presetFile: [UInt8] { PackageResources.td3_yml }
 
     // MARK: The run
 
     public static func learner(
-        on batch: any EnvironmentBatch, _ hyperparameters: Hyperparameters, options: LearnerOptions
+        on batch: any EnvironmentBatch, _ c: Configuration, _ options: LearnerOptions
     ) throws -> any Learner {
-        try run(on: batch, Configuration(hyperparameters), options)
-    }
-
-    package static func run(
-        on batch: any EnvironmentBatch, _ configuration: Configuration, _ options: LearnerOptions
-    ) throws -> OffPolicyLearner<Networks> {
-        try BoxExperience(name, on: batch, configuration, options).learner { experience in
-            Networks(
-                configuration, experience.shape, replays: experience.replays, parts: experience.parts,
-                seed: options.seed, experience.context)
-        }
+        try BoxExperience(name, on: batch, c, options).learner(Networks.init)
     }
 
     public static func policy(
-        _ hyperparameters: Hyperparameters, observationSpace: Space, actionSpace: Space
+        _ c: Configuration, observationSpace: Space, actionSpace: Space
     ) throws -> any Policy {
-        let configuration = Configuration(hyperparameters)
-        let shape = try BoxShape(
-            name, configuration, observationSpace: observationSpace, actionSpace: actionSpace, environments: 1)
-        return Networks(configuration, shape).policy(
-            normalisation: Normalisation(configuration, size: shape.input.encoder.size, environments: 1))
+        try BoxShape(name, c, observationSpace, actionSpace).policy(c, Networks.init)
     }
 
     // MARK: Learning
@@ -76,7 +59,7 @@ public enum TD3: Method {
     package final class Networks: DeterministicMethod {
         package let model: DeterministicActorCritic
         package let delay: Int
-        private let workers: Workers
+        private let work: BoxWork
         private let tau: Float
         private let noiseDeviation: Double
         private let noiseClip: Float
@@ -89,25 +72,22 @@ public enum TD3: Method {
             init(_ generator: NumPyGenerator) { self.generator = generator }
         }
 
-        /// Networks of the given shape; without replays, for weights to be loaded into.
-        package init(
-            _ c: Configuration, _ shape: BoxShape, replays: [Replay] = [], parts: Parts = Parts(slices: 2),
-            seed: UInt64 = 0, _ context: UpdateContext = UpdateContext(workers: Workers(threads: 1))
-        ) {
-            workers = context.workers
+        package init(_ c: Configuration, _ work: BoxWork) {
+            self.work = work
             delay = c.policyDelay
             tau = Float(c.tau)
             noiseDeviation = c.targetNoise
             noiseClip = Float(c.targetNoiseClip)
-            noises = (0..<parts.pieces).map { Noise(parts.generator(.targets, seed: seed, piece: $0)) }
-            model = DeterministicActorCritic(
-                c, shape, critics: c.critics, replays: replays, parts: parts, seed: seed, context)
+            noises = (0..<work.parts.pieces).map {
+                Noise(work.parts.generator(.targets, seed: work.seed, piece: $0))
+            }
+            model = DeterministicActorCritic(c, work, critics: c.critics)
         }
 
         package func update(learningRate: Double, progress: Progress, normalisation: Normalisation) throws {
-            model.minibatches.draw()
-            workers.run(noises.count) { piece in
-                let batch = model.minibatches.gather(piece, normalisation: normalisation)
+            work.minibatches.draw()
+            work.workers.run(noises.count) { piece in
+                let batch = work.minibatches.gather(piece, normalisation: normalisation)
                 chooseNextActions(batch, piece)
                 model.regress(batch, piece)
             }
@@ -115,7 +95,7 @@ public enum TD3: Method {
 
             // CRUCIAL and easy to overlook: the delay holds for the critics' targets as well as for the actor.
             if (updates + 1) % delay == 0 {
-                workers.run(noises.count) { piece in model.improve(piece) }
+                work.workers.run(noises.count) { piece in model.improve(piece) }
                 try model.stepActor(learningRate: learningRate)
                 model.targets.follow(rate: tau)
             }

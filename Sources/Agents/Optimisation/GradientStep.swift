@@ -41,13 +41,13 @@ package final class GradientStep: @unchecked Sendable {
     ///   - optimiser: makes an optimiser for so many parameters.
     ///   - maxNorm: the norm of the gradient by all stores together that is not exceeded; `nil`: any.
     package init(
-        _ stores: [(name: String, parameters: ParameterStore)], parts: Parts, maxNorm: Double? = nil,
-        _ context: UpdateContext,
+        _ stores: [(name: String, parameters: ParameterStore)], maxNorm: Double? = nil, _ context: UpdateContext,
         optimiser: (Int) -> any Optimiser
     ) {
         names = stores.map(\.name)
         let stores = stores.map(\.parameters)
         self.stores = stores
+        let parts = context.parts
         self.parts = parts
         self.maxNorm = maxNorm
         workers = context.workers
@@ -136,45 +136,5 @@ package struct NotFinite: Error {
     /// Throws where a sum over a minibatch is not finite.
     static func check(_ sum: Double, _ term: @autoclosure () -> String) throws {
         if !sum.isFinite { throw NotFinite(term()) }
-    }
-}
-
-/// What an update works with besides its networks.
-package struct UpdateContext: Sendable {
-    package let workers: Workers
-    package let communicator: any Communicator
-
-    package init(workers: Workers, communicator: any Communicator = SingleProcess()) {
-        self.workers = workers
-        self.communicator = communicator
-    }
-}
-
-/// Target networks, which follow others slowly: θ⁻ ← θ⁻ + τ (θ − θ⁻).
-package final class TargetNetworks: @unchecked Sendable {
-    // Sendable: as GradientStep.
-
-    private let pairs: [(target: ParameterStore, source: ParameterStore)]
-    private let workers: Workers
-    private let isDivided: Bool
-
-    package init(_ pairs: [(target: ParameterStore, source: ParameterStore)], workers: Workers) {
-        self.pairs = pairs
-        isDivided = pairs.reduce(0) { $0 + $1.target.count } >= GradientStep.worthwhile
-        self.workers = workers
-    }
-
-    /// Moves the targets.
-    ///
-    /// - Parameter rate: τ; 1 is a copy.
-    package func follow(rate: Float) {
-        guard isDivided else {
-            for (target, source) in pairs { target.polyak(towards: source, rate: rate) }
-            return
-        }
-        workers.run(2 * pairs.count) { piece in
-            let (target, source) = pairs[piece / 2]
-            target.polyak(towards: source, rate: rate, share(piece % 2, of: 2, count: target.count, multiple: 16))
-        }
     }
 }

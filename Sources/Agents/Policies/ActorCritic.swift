@@ -138,3 +138,44 @@ open class OnPolicySettings: NetworkSettings, @unchecked Sendable {
             learningRate: learningRate, hiddenLayers: [64, 64], activation: .tanh, adamEpsilon: adamEpsilon)
     }
 }
+
+extension MethodConfiguration where Declared: OnPolicySettings {
+    /// The rows of a rollout, all parts together.
+    ///
+    /// - Throws: ``HyperparameterError`` when they are too few, or cannot be shared out.
+    func rolloutRows(environments: Int, _ parts: Parts) throws -> Int {
+        try parts.require(environments, "n_envs")
+        let rows = self.rolloutSteps * environments
+        if rows < 2 && self.normalizesAdvantages {
+            throw HyperparameterError(
+                key: "n_steps",
+                description: "n_steps × n_envs is 1; with normalize_advantage a rollout needs at least 2 steps")
+        }
+        return rows
+    }
+}
+
+extension Method where Settings: OnPolicySettings {
+    /// An actor and a critic, of which the actor acts.
+    public static func policy(
+        _ configuration: Configuration, observationSpace: Space, actionSpace: Space
+    ) throws -> any Policy {
+        let model = try ActorCritic(
+            configuration, observationSpace: observationSpace, actionSpace: actionSpace, seed: 0)
+        return model.policy(
+            normalisation: Normalisation(configuration, size: model.input.encoder.size, environments: 1))
+    }
+}
+
+/// Refuses rollouts that there is no memory for.
+///
+/// - Parameters:
+///   - more: bytes of a row that a method needs besides.
+///   - words: what it needs them for.
+/// - Throws: ``HyperparameterError``.
+func requireRolloutMemory(_ model: ActorCritic, rows: Int, more: Int = 0, _ words: String = "") throws {
+    let rowBytes = Rollout.rowBytes(format: model.input.encoder.format, actionSize: model.codec.size) + more
+    try requireMemory(
+        Double(rowBytes) * Double(rows), for: "n_steps",
+        "the n_steps × n_envs = \(rows) steps of a rollout" + words)
+}

@@ -12,7 +12,7 @@ package final class DeterministicActorCritic: @unchecked Sendable {
     package let critic: CriticEnsemble
     let targets: TargetNetworks
     let exploration: Exploration
-    let minibatches: Minibatches
+    private let minibatches: Minibatches
     private let criticStep: GradientStep
     private let actorStep: GradientStep
     private let shape: BoxShape
@@ -34,15 +34,12 @@ package final class DeterministicActorCritic: @unchecked Sendable {
         }
     }
 
-    /// Networks of the given shape; without replays, for weights to be loaded into.
     init<Declared: ExplorationSettings>(
-        _ c: MethodConfiguration<Declared>, _ shape: BoxShape, critics: Int, replays: [Replay], parts: Parts,
-        seed: UInt64, _ context: UpdateContext
+        _ c: MethodConfiguration<Declared>, _ work: BoxWork, critics: Int
     ) {
+        let (shape, parts) = (work.shape, work.parts)
         self.shape = shape
-        minibatches = Minibatches(
-            count: c.batchSize, replays: replays, format: shape.input.encoder.format, actionSize: shape.actionSize,
-            parts: parts, seed: seed)
+        minibatches = work.minibatches
 
         func network(_ name: String, _ layout: inout ParameterLayout) -> Network {
             shape.input.network(
@@ -52,7 +49,7 @@ package final class DeterministicActorCritic: @unchecked Sendable {
         var layout = ParameterLayout()
         actor = network("actor", &layout)
         parameters = ParameterStore(layout)
-        var generator = RandomStream.initialisation.generator(seed: seed)
+        var generator = RandomStream.initialisation.generator(seed: work.seed)
         actor.initialise(parameters, hidden: .uniform, output: .uniform, generator: &generator)
         var targetLayout = ParameterLayout()
         _ = network("actor_target", &targetLayout)
@@ -63,15 +60,15 @@ package final class DeterministicActorCritic: @unchecked Sendable {
             hidden: c.hiddenLayers.critic, activation: c.activation, layerNorm: c.layerNorm, pieces: parts.pieces,
             rows: minibatches.largest, generator: &generator)
 
-        criticStep = GradientStep([("the critics'", critic.parameters)], parts: parts, context) {
+        criticStep = GradientStep([("the critics'", critic.parameters)], work.context) {
             Adam(count: $0, epsilon: c.adamEpsilon)
         }
-        actorStep = GradientStep([("the actor's", parameters)], parts: parts, context) {
+        actorStep = GradientStep([("the actor's", parameters)], work.context) {
             Adam(count: $0, epsilon: c.adamEpsilon)
         }
         targets = TargetNetworks(
-            [(target, parameters), (critic.target, critic.parameters)], workers: context.workers)
-        exploration = Exploration(c, shape, seed: seed, parts: parts)
+            [(target, parameters), (critic.target, critic.parameters)], workers: work.workers)
+        exploration = Exploration(c, work)
         actingWorkspace = Network.Workspace(for: actor, capacity: shape.environments)
         let (actor, rows) = (actor, minibatches.largest)
         pieces = (0..<parts.pieces).map { _ in Piece(actor, rows: rows) }

@@ -55,6 +55,14 @@ extension NormalHead {
     /// Means, then logarithms of deviations.
     package var descriptionSize: Int { 2 * actionSize }
 
+    /// The means, for a head that does not squash them.
+    package func greedy(_ outputs: Matrix, into actions: Matrix) { actions.copy(outputs) }
+
+    /// The means, for a head that does not squash them.
+    package func exported(by codec: ActionCodec) -> (columns: Range<Int>, action: PolicyGraph.Action) {
+        (0..<actionSize, .reals(.none))
+    }
+
     package func describe(_ parameters: ParameterStore, _ pass: ActorPass, into description: Matrix) {
         let normals = normals(parameters, pass)
         for row in 0..<pass.rows {
@@ -104,12 +112,6 @@ package struct GaussianHead: NormalHead {
     }
 
     package func initialise(_ parameters: ParameterStore) { parameters.elements(logDeviations).fill(start) }
-
-    package func greedy(_ outputs: Matrix, into actions: Matrix) { actions.copy(outputs) }
-
-    package func exported(by codec: ActionCodec) -> (columns: Range<Int>, action: PolicyGraph.Action) {
-        (0..<actionSize, .reals(.none))
-    }
 
     package func sample(
         _ parameters: ParameterStore, _ pass: ActorPass, maps: Matrix, generator: inout NumPyGenerator,
@@ -162,24 +164,61 @@ package struct GaussianHead: NormalHead {
     }
 }
 
-/// Real numbers whose noise depends on the last hidden layer and lasts over several steps (gSDE).
-package struct StateDependentHead: NormalHead {
-    private let noise: StateDependentNoise
+/// Noise that depends on the last hidden layer and lasts over several steps (gSDE): its size, and its deviations among the
+/// parameters.
+struct LastingNoise: Sendable {
+    let noise: StateDependentNoise
     private let logDeviations: ParameterView
     private let start: Float
 
     /// - Parameters:
     ///   - features: the length of the last hidden layer.
     ///   - start: log σ at the start.
-    package init(features: Int, actionSize: Int, start: Float, layout: inout ParameterLayout) {
+    init(features: Int, actionSize: Int, start: Float, layout: inout ParameterLayout) {
         noise = StateDependentNoise(features: features, actions: actionSize)
         self.start = start
         logDeviations = layout.add("log_std", shape: [features, actionSize])
     }
 
-    package var actionSize: Int { noise.actions }
-    package var outputs: Int { noise.actions }
-    package var mapSize: Int { noise.features * noise.actions }
+    /// Numbers of a map.
+    var mapSize: Int { noise.features * noise.actions }
+
+    /// log σ, (features · actions).
+    func logDeviations(_ parameters: ParameterStore) -> Vector<Float> { parameters.elements(logDeviations) }
+
+    /// Their part of a gradient.
+    func part(of gradient: Vector<Float>) -> Vector<Float> { logDeviations.part(of: gradient) }
+
+    func initialise(_ parameters: ParameterStore) { logDeviations(parameters).fill(start) }
+
+    func drawMaps(_ parameters: ParameterStore, generator: inout NumPyGenerator, into maps: Matrix) {
+        for row in 0..<maps.rows {
+            noise.drawMap(logDeviations(parameters), generator: &generator, into: maps.row(row))
+        }
+    }
+
+    /// σ of each row of a pass, (rows, actions).
+    func deviations(
+        _ parameters: ParameterStore, _ pass: ActorPass, _ workspace: StateDependentNoise.Workspace
+    ) -> Matrix {
+        noise.deviations(logDeviations(parameters), latents: pass.latents, workspace)
+    }
+}
+
+/// Real numbers whose noise depends on the last hidden layer and lasts over several steps (gSDE).
+package struct StateDependentHead: NormalHead {
+    private let lasting: LastingNoise
+
+    /// - Parameters:
+    ///   - features: the length of the last hidden layer.
+    ///   - start: log σ at the start.
+    package init(features: Int, actionSize: Int, start: Float, layout: inout ParameterLayout) {
+        lasting = LastingNoise(features: features, actionSize: actionSize, start: start, layout: &layout)
+    }
+
+    package var actionSize: Int { lasting.noise.actions }
+    package var outputs: Int { lasting.noise.actions }
+    package var mapSize: Int { lasting.mapSize }
 
     func normals(_ parameters: ParameterStore, _ pass: ActorPass) -> Normals {
         Normals(means: pass.outputs, deviations: .rows(deviations(parameters, pass)))
@@ -190,28 +229,20 @@ package struct StateDependentHead: NormalHead {
         init(_ noise: StateDependentNoise, rows: Int) { self.noise = .init(for: noise, capacity: rows) }
     }
 
-    package func makeScratch(rows: Int) -> HeadScratch { Scratch(noise, rows: rows) }
+    package func makeScratch(rows: Int) -> HeadScratch { Scratch(lasting.noise, rows: rows) }
 
     private func workspace(_ pass: ActorPass) -> StateDependentNoise.Workspace {
         unsafeDowncast(pass.scratch, to: Scratch.self).noise
     }
 
     private func deviations(_ parameters: ParameterStore, _ pass: ActorPass) -> Matrix {
-        noise.deviations(parameters.elements(logDeviations), latents: pass.latents, workspace(pass))
+        lasting.deviations(parameters, pass, workspace(pass))
     }
 
-    package func initialise(_ parameters: ParameterStore) { parameters.elements(logDeviations).fill(start) }
+    package func initialise(_ parameters: ParameterStore) { lasting.initialise(parameters) }
 
     package func drawMaps(_ parameters: ParameterStore, generator: inout NumPyGenerator, into maps: Matrix) {
-        for row in 0..<maps.rows {
-            noise.drawMap(parameters.elements(logDeviations), generator: &generator, into: maps.row(row))
-        }
-    }
-
-    package func greedy(_ outputs: Matrix, into actions: Matrix) { actions.copy(outputs) }
-
-    package func exported(by codec: ActionCodec) -> (columns: Range<Int>, action: PolicyGraph.Action) {
-        (0..<actionSize, .reals(.none))
+        lasting.drawMaps(parameters, generator: &generator, into: maps)
     }
 
     package func sample(
@@ -221,7 +252,7 @@ package struct StateDependentHead: NormalHead {
         let (means, latents) = (pass.outputs, pass.latents)
         let deviations = deviations(parameters, pass)
         for row in 0..<pass.rows {
-            noise.noise(row: row, latents: latents, map: maps.row(maps.rows == 1 ? 0 : row), into: actions)
+            lasting.noise.noise(row: row, latents: latents, map: maps.row(maps.rows == 1 ? 0 : row), into: actions)
             for index in 0..<actionSize { actions[row, index] += means[row, index] }
         }
         Normal.logProbabilities(means, deviations: deviations, actions: actions, into: logProbabilities)
@@ -252,7 +283,7 @@ package struct StateDependentHead: NormalHead {
                     0.5 / variance * (byLogProbability[row] * (error * error / variance - 1) + byEntropy)
             }
         }
-        noise.backward(rows: pass.rows, workspace, into: logDeviations.part(of: gradient))
+        lasting.noise.backward(rows: pass.rows, workspace, into: lasting.part(of: gradient))
     }
 
     package func addDivergenceGradient(
@@ -269,11 +300,11 @@ package struct StateDependentHead: NormalHead {
                 byVariance[row, index] = weight * slopes.byLogDeviation / (2 * deviation * deviation)
             }
         }
-        noise.addBackward(rows: pass.rows, workspace, into: logDeviations.part(of: gradient))
+        lasting.noise.addBackward(rows: pass.rows, workspace, into: lasting.part(of: gradient))
     }
 
     package func meanDeviation(_ parameters: ParameterStore) -> Double? {
-        parameters.elements(logDeviations).meanOfExponentials
+        lasting.logDeviations(parameters).meanOfExponentials
     }
 }
 

@@ -114,22 +114,18 @@ package struct SquashedGaussianHead: ReparameterisedHead, NormalHead {
 /// Actions pressed into (−1, 1) whose noise depends on the last hidden layer and lasts over several steps: what SAC acts by
 /// with gSDE. The network gives the means.
 package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
-    private let noise: StateDependentNoise
-    private let logDeviations: ParameterView
-    private let start: Float
+    private let lasting: LastingNoise
 
     /// - Parameters:
     ///   - features: the length of the last hidden layer.
     ///   - start: log σ at the start.
     package init(features: Int, actionSize: Int, start: Float, layout: inout ParameterLayout) {
-        noise = StateDependentNoise(features: features, actions: actionSize)
-        self.start = start
-        logDeviations = layout.add("log_std", shape: [features, actionSize])
+        lasting = LastingNoise(features: features, actionSize: actionSize, start: start, layout: &layout)
     }
 
-    package var actionSize: Int { noise.actions }
-    package var outputs: Int { noise.actions }
-    package var mapSize: Int { noise.features * noise.actions }
+    package var actionSize: Int { lasting.noise.actions }
+    package var outputs: Int { lasting.noise.actions }
+    package var mapSize: Int { lasting.mapSize }
 
     func normals(_ parameters: ParameterStore, _ pass: ActorPass) -> Normals {
         Normals(
@@ -146,24 +142,22 @@ package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
         }
     }
 
-    package func makeScratch(rows: Int) -> HeadScratch { Scratch(noise, rows: rows) }
+    package func makeScratch(rows: Int) -> HeadScratch { Scratch(lasting.noise, rows: rows) }
 
     private func scratch(_ pass: ActorPass) -> Scratch { unsafeDowncast(pass.scratch, to: Scratch.self) }
 
     private func deviations(_ parameters: ParameterStore, _ pass: ActorPass) -> Matrix {
-        noise.deviations(parameters.elements(logDeviations), latents: pass.latents, scratch(pass).noise)
+        lasting.deviations(parameters, pass, scratch(pass).noise)
     }
 
     private func limited(_ mean: Float) -> Float {
         min(max(mean, -StateDependentNoise.meanLimit), StateDependentNoise.meanLimit)
     }
 
-    package func initialise(_ parameters: ParameterStore) { parameters.elements(logDeviations).fill(start) }
+    package func initialise(_ parameters: ParameterStore) { lasting.initialise(parameters) }
 
     package func drawMaps(_ parameters: ParameterStore, generator: inout NumPyGenerator, into maps: Matrix) {
-        for row in 0..<maps.rows {
-            noise.drawMap(parameters.elements(logDeviations), generator: &generator, into: maps.row(row))
-        }
+        lasting.drawMaps(parameters, generator: &generator, into: maps)
     }
 
     package func greedy(_ outputs: Matrix, into actions: Matrix) {
@@ -183,14 +177,14 @@ package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
         into actions: Matrix, logProbabilities: Vector<Float>
     ) {
         if maps.rows == 1 {
-            noise.act(
-                means: pass.outputs, latents: pass.latents, logDeviations: parameters.elements(logDeviations),
+            lasting.noise.act(
+                means: pass.outputs, latents: pass.latents, logDeviations: lasting.logDeviations(parameters),
                 map: maps.row(0), scratch(pass).squashed, squashed: actions, logProbabilities: logProbabilities)
             return
         }
         let (means, latents, deviations) = (pass.outputs, pass.latents, deviations(parameters, pass))
         for row in 0..<pass.rows {
-            noise.noise(row: row, latents: latents, map: maps.row(row), into: actions)
+            lasting.noise.noise(row: row, latents: latents, map: maps.row(row), into: actions)
             var sum: Float = 0
             for index in 0..<actionSize {
                 let noise = actions[row, index]
@@ -207,10 +201,10 @@ package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
         _ parameters: ParameterStore, _ pass: ActorPass, drawn actions: Matrix, maps: Matrix, byAction: Matrix,
         byLogProbability: Float, gradient: Vector<Float>
     ) -> Matrix? {
-        noise.backward(
+        lasting.noise.backward(
             means: pass.outputs, latents: pass.latents, map: maps.row(0), squashed: actions, byAction: byAction,
             byLogProbability: byLogProbability, scratch(pass).squashed, meanGradient: pass.outputGradients,
-            into: logDeviations.part(of: gradient))
+            into: lasting.part(of: gradient))
     }
 
     /// The entropy is −log π of the given action, as ``SquashedGaussianHead``'s.
@@ -248,7 +242,7 @@ package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
                 byVariance[row, index] = 0.5 / variance * slope * (error * error / variance - 1)
             }
         }
-        noise.backward(rows: pass.rows, workspace, into: logDeviations.part(of: gradient))
+        lasting.noise.backward(rows: pass.rows, workspace, into: lasting.part(of: gradient))
     }
 
     package func addDivergenceGradient(
@@ -268,6 +262,6 @@ package struct SquashedStateDependentHead: ReparameterisedHead, NormalHead {
                 byVariance[row, index] = weight * slopes.byLogDeviation / (2 * deviation * deviation)
             }
         }
-        noise.addBackward(rows: pass.rows, workspace, into: logDeviations.part(of: gradient))
+        lasting.noise.addBackward(rows: pass.rows, workspace, into: lasting.part(of: gradient))
     }
 }

@@ -227,7 +227,8 @@ extension Message: CustomStringConvertible {
             case .fixed64(let bits): "\(Double(bitPattern: bits))"
             case .fixed32(let bits): "\(bits)"
             case .bytes(let bytes):
-                known?.kind == .text ? "\"\(String(decoding: bytes.prefix(200), as: UTF8.self))\"" : hexadecimal(bytes)
+                known?.kind == .text
+                    ? String(decoding: bytes.prefix(200), as: UTF8.self).debugDescription : hexadecimal(bytes)
             case .message(let message): String(message.description.dropFirst(message.name.count + 1))
             }
         return "\(known?.name ?? "field \(field.number)"): \(value)"

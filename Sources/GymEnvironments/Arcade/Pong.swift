@@ -88,7 +88,6 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
     private var earlier = PongGame()
     private var lastAction = 0
     private var episodeFrames = 0
-    private var totalFrames = 0
     private var stack: PongStack?
     private var pool: PongPool?
 
@@ -120,7 +119,6 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
         earlier = game
         lastAction = 0
         episodeFrames = 0
-        totalFrames = 0
         if maxNoops > 0 {
             for _ in 0..<generator.integer(in: 1..<(maxNoops + 1)) where !game.isOver { _ = playFrame(0) }
         }
@@ -154,7 +152,6 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
     private mutating func playFrame(_ action: Int) -> Int32 {
         earlier = game
         episodeFrames += 1
-        totalFrames += 1
         return game.advance(PongControls(action: action), opponentSmall: opponentSmall, playerSmall: playerSmall)
     }
 
@@ -163,9 +160,11 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
             InfoEntry(name, .tensor(Tensor(scalar: Int64(value))))
         }
         return [
-            entry("lives", 0), entry("episode_frame_number", episodeFrames), entry("frame_number", totalFrames),
+            entry("lives", 0), entry("episode_frame_number", episodeFrames), entry("frame_number", episodeFrames),
         ]
     }
+
+    public var heapBytes: Int { actionSpace.heapBytes + (stack?.heapBytes ?? 0) + (pool?.heapBytes ?? 0) }
 
     // MARK: Observing
 
@@ -224,14 +223,13 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
 
     // MARK: Saving
 
-    public static let stateVersion = 1
+    public static let stateVersion = 2
 
     public func save(to writer: inout StateWriter) {
         game.save(to: &writer)
         earlier.save(to: &writer)
         writer.write(Int32(lastAction))
         writer.write(Int64(episodeFrames))
-        writer.write(Int64(totalFrames))
         writer.write(array: stack?.history ?? [])
     }
 
@@ -244,8 +242,7 @@ public struct Pong: RestorableEnvironment, RenderableEnvironment, Sendable {
             throw StateError("the state's last action is \(action)")
         }
         restored.lastAction = action
-        restored.episodeFrames = Int(try reader.read(Int64.self))
-        restored.totalFrames = Int(try reader.read(Int64.self))
+        restored.episodeFrames = try reader.readCount("number of the episode's frames")
         let history = try reader.readArray(of: UInt32.self)
         if restored.stack != nil {
             guard history.count == PongStack.side * PongStack.side else {

@@ -39,9 +39,7 @@ enum PongDifference {
 
     @inline(__always)
     private static func forEachCell(of scene: PongScene, _ body: (Int) -> Void) {
-        forEachCell(of: scene.ball, body)
-        forEachCell(of: scene.player, body)
-        forEachCell(of: scene.opponent, body)
+        scene.forEachPiece { forEachCell(of: $0, body) }
     }
 
     @inline(__always)

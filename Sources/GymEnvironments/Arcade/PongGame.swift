@@ -3,7 +3,7 @@ import GymCore
 /// The rules of Pong as Atari's console plays it against one person, one call a frame: integer arithmetic, no picture.
 ///
 /// Found by watching the Arcade Learning Environment (game mode 0) and checked against it frame by frame. Positions
-/// are in the console's own counts; ``Scene`` turns them into pixels. The ball's x grows towards the player.
+/// are in the console's own counts; `PongScene` turns them into pixels. The ball's x grows towards the player.
 public struct PongGame: Hashable, Sendable {
     // MARK: Geometry, in counts
 
@@ -89,7 +89,7 @@ public struct PongGame: Hashable, Sendable {
     public var hasBall: Bool { ballY != 0 }
 
     /// Frames played.
-    public var age: Int32 { frame - PongGame.firstFrame }
+    public var age: Int32 { frame &- PongGame.firstFrame }
 
     /// The scores on the screen, where a point shows one frame after it was made.
     var shownScores: (player: Int32, opponent: Int32) {
@@ -191,12 +191,21 @@ public struct PongGame: Hashable, Sendable {
         knob = min(max(knob + PongGame.knobStep * direction, PongGame.knobLow), PongGame.knobHigh)
         playerY = playerTarget
         guard frame % 2 == 0 else { return }
+        let bounds = PongGame.readingBounds
+        playerTarget =
+            (playerTarget + min(max(PongGame.reading(of: knob), bounds.lowerBound), bounds.upperBound)) >> 1
+    }
+
+    /// Lines of the picture until the console finds a knob's capacitor charged.
+    private static func reading(of knob: Int32) -> Int32 {
         // 0.01904 cycles a unit of the knob.
         let cycles = Int32(Int64(knob) * 1904 / 100_000)
-        let reading = 2 * ((cycles + PongGame.cycleOffset) / PongGame.cyclesPerLook)
-        let bounds = PongGame.readingBounds
-        playerTarget = (playerTarget + min(max(reading, bounds.lowerBound), bounds.upperBound)) >> 1
+        return 2 * ((cycles + cycleOffset) / cyclesPerLook)
     }
+
+    /// The reading of the knob that is looked at in this frame: the player's in every second one, and in between the
+    /// second player's, which nobody turns.
+    var currentReading: Int32 { PongGame.reading(of: frame % 2 == 0 ? knob : PongGame.knobStart) }
 }
 
 extension PongGame {
@@ -222,8 +231,11 @@ extension PongGame {
         }
         frame = try next("frame", PongGame.firstFrame...Int32.max / 2)
         wait = try next("pause", 0...PongGame.pause)
-        ballX = try next("ball's x", 0...255)
+        ballX = try next("ball's x", 0...PongGame.rightGoal + PongGame.fastest - 1)
         ballY = try next("ball's y", 0...255)
+        guard ballX == 0 || ballX > PongGame.leftGoal - PongGame.fastest else {
+            throw StateError("the state's ball is at \(ballX), left of the screen")
+        }
         ballSpeedX = try next("ball's horizontal speed", -PongGame.fastest...PongGame.fastest)
         ballSpeedY = try next("ball's vertical speed", -4...4)
         opponentY = try next("opponent's place", 0...255)

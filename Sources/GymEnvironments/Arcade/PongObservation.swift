@@ -13,7 +13,12 @@ enum PongObservation: String, CaseIterable, Sendable {
     /// Positions and speeds, eight numbers.
     case state
 
-    var space: Space {
+    /// The spaces of all, which environments share: the bounds of a screen take 200 kB.
+    private static let spaces = Dictionary(uniqueKeysWithValues: allCases.map { ($0, $0.newSpace) })
+
+    var space: Space { PongObservation.spaces[self]! }
+
+    private var newSpace: Space {
         switch self {
         case .rgb: .box(Box(low: UInt8(0), high: 255, shape: [PongScene.height, PongScene.width, 3]))
         case .grayscale: .box(Box(low: UInt8(0), high: 255, shape: [PongScene.height, PongScene.width]))

@@ -36,6 +36,9 @@ struct PongPool: Sendable {
         return !sameBackdrop
     }
 
+    /// Bytes of heap memory.
+    var heapBytes: Int { pixels.count + screens.newer.count + screens.older.count }
+
     /// Forgets what was shown.
     mutating func forget() { shown = nil }
 
@@ -52,9 +55,7 @@ struct PongPool: Sendable {
     }
 
     private mutating func pool(_ scene: PongScene) {
-        pool(scene.ball)
-        pool(scene.player)
-        pool(scene.opponent)
+        scene.forEachPiece { pool($0) }
     }
 
     private mutating func pool(_ piece: PongScene.Rectangle) {

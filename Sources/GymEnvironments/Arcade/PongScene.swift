@@ -12,7 +12,9 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
     private static let opponentLeft = 16
     private static let playerLeft = 140
     private static let ballWidth = 2
-    private static let ballHeight = 4
+    private static let ballHeight: Int32 = 4
+    /// Before its first frame the console shows a ball that is in no game.
+    private static let firstBall = Rectangle(x: 2, y: 45, width: ballWidth, height: Int(ballHeight))
     /// A cell of the score's digits, wide and high.
     private static let digitCell = 4
     private static let digitTop = 1
@@ -22,11 +24,17 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
     private static let scoreDistance = 80
     /// Frames that a new game shows in other colors.
     private static let attractFrames: Int32 = 2
-    /// The console switches the ball on while the line is being drawn. A ball at or right of this x, for even and odd
-    /// y, is reached before that, and stands a row higher.
-    private static let lateColumns: (even: Int32, odd: Int32) = (201, 182)
-    /// So much sooner when a paddle begins in the same line.
-    private static let paddleDelay: Int32 = 3
+    // The console's program switches the ball on and off while a line is being drawn: what is right of the beam
+    // changes in that line, what is left of it in the next.
+
+    /// Where the beam is at that moment, in even and odd lines, when the program takes its longest way there.
+    private static let switchColumns: (even: Int32, odd: Int32) = (139, 158)
+    /// A paddle in the line makes its way shorter by a cycle of the processor, which is so many pixels...
+    private static let paddleLead: Int32 = 3
+    /// ...and a knob that has been read already by two.
+    private static let readingLead: Int32 = 6
+    /// The reading is over so many lines before the one that its value names.
+    private static let readingOffset: Int32 = 13
 
     /// A rectangle of pixels.
     struct Rectangle: Hashable, BitwiseCopyable {
@@ -41,12 +49,15 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
             let bottom = min(y + height, PongScene.field.upperBound)
             self.x = Int32(x)
             self.y = Int32(top)
-            self.width = Int32(min(width, PongScene.width - x))
+            self.width = Int32(max(min(width, PongScene.width - x), 0))
             self.height = Int32(max(bottom - top, 0))
         }
     }
 
+    /// The ball, or its left column where the right one is not like it.
     let ball: Rectangle
+    /// The ball's right column, empty where it is like the left one.
+    let ballEdge: Rectangle
     let player: Rectangle
     let opponent: Rectangle
     let playerScore: Int8
@@ -59,13 +70,32 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
         let opponentTop = game.opponentY - 15
         let playerHeight: Int32 = playerSmall ? 8 : 16
         let opponentHeight: Int32 = opponentSmall ? 8 : 16
-        var ballTop = game.ballY - 14
-        var late = game.ballY & 1 == 0 ? PongScene.lateColumns.even : PongScene.lateColumns.odd
-        if ballTop == playerTop || ballTop == opponentTop { late -= PongScene.paddleDelay }
-        if game.ballX >= late { ballTop -= 1 }
-        ball = Rectangle(
-            x: Int(game.ballX) - 49, y: Int(ballTop), width: PongScene.ballWidth,
-            height: game.hasBall ? PongScene.ballHeight : 0)
+        let reading = game.currentReading
+        /// The column from which on a change of the ball shows in the given line already.
+        func switchColumn(_ line: Int32) -> Int32 {
+            let isOdd = line & 1 == 1
+            var column = isOdd ? PongScene.switchColumns.odd : PongScene.switchColumns.even
+            if (0..<playerHeight).contains(line + (line & 1) - playerTop) { column -= PongScene.paddleLead }
+            // In odd lines the opponent's paddle has been dealt with.
+            if !isOdd, (0..<opponentHeight).contains(line + 1 - opponentTop) { column -= PongScene.paddleLead }
+            if line >= reading - PongScene.readingOffset { column -= PongScene.readingLead }
+            return column
+        }
+        let ballLeft = game.ballX - 49
+        let ballTop = game.ballY - 14
+        let ballBottom = ballTop + PongScene.ballHeight
+        let (onColumn, offColumn) = (switchColumn(ballTop - 1), switchColumn(ballBottom - 1))
+        func column(_ x: Int32, width: Int) -> Rectangle {
+            let top = x >= onColumn ? ballTop - 1 : ballTop
+            let bottom = x >= offColumn ? ballBottom - 1 : ballBottom
+            return Rectangle(x: Int(x), y: Int(top), width: width, height: Int(game.hasBall ? bottom - top : 0))
+        }
+        // Beyond the right edge a line goes on at the left one.
+        let ballRight = ballLeft + 1 < PongScene.width ? ballLeft + 1 : 0
+        let isUneven = ballRight == onColumn || ballRight == offColumn || ballRight == 0
+        ball =
+            game.age == 0 ? PongScene.firstBall : column(ballLeft, width: isUneven ? 1 : PongScene.ballWidth)
+        ballEdge = column(ballRight, width: isUneven ? 1 : 0)
         player = Rectangle(
             x: PongScene.playerLeft, y: Int(playerTop), width: PongScene.paddleWidth, height: Int(playerHeight))
         opponent = Rectangle(
@@ -132,7 +162,10 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
             return
         }
         let palette = palette(canvas)
-        if ball != old.ball { fill(old.ball, on: canvas, palette.background) }
+        if ball != old.ball || ballEdge != old.ballEdge {
+            fill(old.ball, on: canvas, palette.background)
+            fill(old.ballEdge, on: canvas, palette.background)
+        }
         if player != old.player { fill(old.player, on: canvas, palette.background) }
         if opponent != old.opponent { fill(old.opponent, on: canvas, palette.background) }
         drawPieces(on: canvas, palette)
@@ -143,6 +176,16 @@ struct PongScene: Hashable, Sendable, BitwiseCopyable {
         fill(opponent, on: canvas, palette.opponent)
         fill(player, on: canvas, palette.player)
         fill(ball, on: canvas, palette.wall)
+        fill(ballEdge, on: canvas, palette.wall)
+    }
+
+    /// Everything that moves.
+    @inline(__always)
+    func forEachPiece(_ body: (Rectangle) -> Void) {
+        body(ball)
+        body(ballEdge)
+        body(player)
+        body(opponent)
     }
 
     private func fill(_ rectangle: Rectangle, on canvas: Canvas, _ color: Color) {

@@ -32,6 +32,9 @@ struct PongStack: Sendable {
         }
     }
 
+    /// Bytes of heap memory, but for the weights, which take some kilobytes.
+    var heapBytes: Int { pool.heapBytes + shrunk.count + history.count * MemoryLayout<UInt32>.stride }
+
     /// Takes over a saved history, and the frames that were shown last.
     mutating func restore(history: [UInt32]) {
         self.history = history
@@ -65,9 +68,7 @@ struct PongStack: Sendable {
     }
 
     private mutating func shrink(_ scene: PongScene) {
-        shrink(scene.ball)
-        shrink(scene.player)
-        shrink(scene.opponent)
+        scene.forEachPiece { shrink($0) }
     }
 
     private mutating func shrink(_ piece: PongScene.Rectangle) {

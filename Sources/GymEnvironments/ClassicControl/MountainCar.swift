@@ -89,6 +89,9 @@ public struct MountainCar: RestorableEnvironment, Sendable {
 
     public static let stateVersion = 1
 
+    /// The observation space is shared by all.
+    public var heapBytes: Int { actionSpace.heapBytes }
+
     public func save(to writer: inout StateWriter) { writer.write(state) }
 
     public mutating func restore(from reader: inout StateReader) throws { state = try reader.read() }

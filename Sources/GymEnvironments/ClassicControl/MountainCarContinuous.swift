@@ -113,6 +113,9 @@ public struct MountainCarContinuous: RestorableEnvironment, Sendable {
 
     public static let stateVersion = 1
 
+    /// The observation space is shared by all.
+    public var heapBytes: Int { actionSpace.heapBytes }
+
     public func save(to writer: inout StateWriter) {
         writer.write(state.position)
         writer.write(state.velocity)

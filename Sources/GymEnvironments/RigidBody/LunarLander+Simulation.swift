@@ -280,7 +280,8 @@ extension LunarLander {
             hasCrashed = try reader.read(UInt8.self) != 0
             windIndex = Int(try reader.read(Int64.self))
             torqueIndex = Int(try reader.read(Int64.self))
-            guard windIndex.magnitude < 1 << 40 && torqueIndex.magnitude < 1 << 40 else {
+            guard windIndex.magnitude <= StateReader.mostCounted, torqueIndex.magnitude <= StateReader.mostCounted
+            else {
                 throw StateError("the state's wind is out of range")
             }
             let hasPotential = try reader.read(UInt8.self) != 0

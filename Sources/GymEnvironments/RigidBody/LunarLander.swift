@@ -147,6 +147,9 @@ public struct LunarLander: RestorableEnvironment, LockstepEnvironment, Sendable 
         }
     }
 
+    /// What the world has grown to after some episodes.
+    public var heapBytes: Int { 100_000 }
+
     // MARK: Saving
 
     public static let stateVersion = 1

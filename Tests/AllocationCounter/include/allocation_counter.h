@@ -8,6 +8,9 @@
 /// Allocations that the calling thread has made since it started, by whatever function and library.
 uint64_t allocations_of_this_thread(void);
 
+/// Bytes that the heap has given out and not got back.
+uint64_t bytes_of_the_heap(void);
+
 /// Whether allocations are counted: not under sanitizers, which have allocators of their own.
 bool allocations_are_counted(void);
 

@@ -318,6 +318,9 @@ class VectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         space = self.single_observation_space
         final = np.full(len(ended), None, dtype=object)
         if rows.size:
+            named = rows if result.final_rows is None else result.final_rows
+            if len(leaves) != len(layouts) or not np.array_equal(named, rows):
+                raise WireError(f"episodes ended in rows {rows.tolist()}, whose last observations did not come")
             if result.final_rows is None:
                 # All rows have a place; only those where an episode ended are valid.
                 for row in rows.tolist():

@@ -45,6 +45,7 @@ import Testing
                 settings + [("prioritized_replay", "true"), ("double", "true"), ("dueling", "true")],
                 Inner.dqn) == 0)
         #expect(try allocations(.td3, "Pendulum-v1", settings, Inner.td3) == 0)
+        #expect(try allocations(.ddpg, "Pendulum-v1", settings, Inner.ddpg) == 0)
         for more in [[], [(key: "use_sde", value: "true")], [("value_network", "true")]] {
             #expect(try allocations(.sac, "Pendulum-v1", settings + more, Inner.sac) == 0)
         }

@@ -25,6 +25,13 @@ import Testing
             ]
         ),
         (
+            .ddpg, "Pendulum-v1",
+            [
+                ("learning_starts", "200"), ("buffer_size", "700"), ("net_arch", "[16]"), ("policy_delay", "2"),
+                ("target_update_interval", "3"), ("n_envs", "2"), ("noise_type", "ornstein-uhlenbeck"),
+            ]
+        ),
+        (
             .ppo, "PongDifference-v1",
             [
                 ("policy", "CnnPolicy"), ("cnn_arch", "[[4, 8, 8]]"), ("features_dim", "8"), ("frame_stack", "2"),
@@ -136,7 +143,8 @@ import Testing
     @Test(
         arguments: [
             (Algorithm.ppo, [(key: "n_steps", value: "64")]), (.a2c, []), (.td3, [("policy_delay", "1")]), (.sac, []),
-            (.sac, [("act_ahead", "true")]), (.td3, [("act_ahead", "true"), ("parts", "2"), ("n_envs", "2")]),
+            (.ddpg, []), (.sac, [("act_ahead", "true")]),
+            (.td3, [("act_ahead", "true"), ("parts", "2"), ("n_envs", "2")]),
         ])
     func runsThatFailedGoOnExactly(algorithm: Algorithm, more: [(key: String, value: String)]) throws {
         let isOnPolicy = [Algorithm.ppo, .a2c].contains(algorithm)
@@ -175,6 +183,8 @@ import Testing
         case let learner as OnPolicyLearner<A2C.Update>:
             (learner.method.model.actor.parameters, learner.method.model.criticParameters)
         case let learner as OffPolicyLearner<TD3.Networks>:
+            (learner.method.parameters, learner.method.critic.parameters)
+        case let learner as OffPolicyLearner<DDPG.Networks>:
             (learner.method.parameters, learner.method.critic.parameters)
         default:
             try {

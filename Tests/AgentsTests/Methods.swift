@@ -25,6 +25,13 @@ enum Inner {
             as! OffPolicyLearner<TD3.Networks>
     }
 
+    static func ddpg(
+        _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
+    ) throws -> OffPolicyLearner<DDPG.Networks> {
+        try DDPG.learner(on: batch, .init(h), LearnerOptions(seed: seed, threads: threads))
+            as! OffPolicyLearner<DDPG.Networks>
+    }
+
     static func sac(
         _ batch: any EnvironmentBatch, _ h: Hyperparameters, seed: UInt64 = 0, threads: Int? = nil
     ) throws -> OffPolicyLearner<SAC.Networks> {

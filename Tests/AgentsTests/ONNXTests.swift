@@ -15,6 +15,7 @@ import Testing
             (.ppo, "Pendulum-v1", [("use_sde", "true"), ("net_arch", "[]")]), (.dqn, "CartPole-v1", small),
             (.dqn, "MountainCar-v0", small + [("dueling", "true")]),
             (.td3, "Pendulum-v1", small + [("normalize", "true")]),
+            (.ddpg, "Pendulum-v1", small + [("normalize", "true")]),
             (.sac, "MountainCarContinuous-v0", small),
             (.sac, "Pendulum-v1", small + [("use_sde", "true")]),
             (.sac, "Pendulum-v1", small + [("layer_norm", "true")]),

@@ -36,6 +36,15 @@ import Testing
         #expect(total >= -250)
     }
 
+    @Test func ddpgLearnsPendulum() throws {
+        let total = try greedyReturn(
+            .ddpg, "Pendulum-v1",
+            [
+                ("n_timesteps", "8000"), ("learning_starts", "1000"), ("net_arch", "[64, 64]"), ("batch_size", "100"),
+            ])
+        #expect(total >= -250)
+    }
+
     @Test(arguments: [false, true]) func sacLearnsPendulum(valueNetwork: Bool) throws {
         let total = try greedyReturn(
             .sac, "Pendulum-v1",

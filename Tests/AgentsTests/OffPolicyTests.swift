@@ -2,6 +2,7 @@ import Agents
 import Foundation
 import GymCore
 import NeuralNetwork
+import RunFiles
 import Testing
 
 @Suite struct OffPolicyTests {
@@ -22,7 +23,7 @@ import Testing
             ] + more)
     }
 
-    @Test(arguments: [Algorithm.dqn, .td3, .sac]) func presetsAreTaken(algorithm: Algorithm) throws {
+    @Test(arguments: Algorithm.allCases) func presetsAreTaken(algorithm: Algorithm) throws {
         for entry in try algorithm.presets().entries {
             _ = try algorithm.hyperparameters(environment: entry.name)
         }
@@ -240,6 +241,50 @@ import Testing
         #expect(td3.parameters.parameters[1].isFinite)
     }
 
+    // MARK: DDPG
+
+    /// TD3 with one critic, no delay and no noise on its target actions is DDPG: the same weights to the bit.
+    @Test(arguments: ["normal", "ornstein-uhlenbeck"]) func ddpgIsTD3WithoutItsAdditions(noise: String) throws {
+        func tensors(_ algorithm: Algorithm, _ more: [(String, String)]) throws -> [NamedTensor] {
+            let h = try small(algorithm, [("noise_type", noise), ("n_envs", "2")] + more)
+            let learner = try algorithm.learner(
+                on: LocalBatch("Pendulum-v1", count: 2), hyperparameters: h, seed: 4)
+            while learner.steps < learner.totalSteps { _ = try learner.iterate() }
+            #expect(learner.updates > 100)
+            return learner.policy.tensors
+        }
+        let plain = [("n_critics", "1"), ("policy_delay", "1"), ("target_policy_noise", "0")]
+        #expect(try tensors(.ddpg, []) == tensors(.td3, plain))
+        #expect(try tensors(.ddpg, [("target_update_interval", "2")]) != tensors(.td3, plain))
+    }
+
+    /// The targets move on every third update, and the actor on every second; the critic on each.
+    @Test func ddpgMovesWhatItsIntervalsSay() throws {
+        let h = try small(
+            .ddpg, [("policy_delay", "2"), ("target_update_interval", "3"), ("learning_starts", "0"), ("tau", "0.5")])
+        let ddpg = try Inner.ddpg(LocalBatch("Pendulum-v1", count: 1), h)
+        _ = try ddpg.iterate()
+        let (networks, normalisation) = (ddpg.method, ddpg.collector.normalisation)
+        let stores = [networks.parameters, networks.critic.parameters, networks.target, networks.critic.target]
+        for _ in 0..<6 {
+            let before = stores.map(\.parameters.elements)
+            try networks.update(
+                learningRate: 1e-3, progress: Progress(steps: 0, of: 1), normalisation: normalisation)
+            let moved = zip(stores, before).map { $0.parameters.elements != $1 }
+            let (actor, target) = (networks.updates % 2 == 0, networks.updates % 3 == 0)
+            #expect(moved == [actor, true, target, target])
+            guard target else { continue }
+            // θ⁻ ← θ⁻ + τ (θ − θ⁻), towards where the networks stand after the update.
+            for (store, old) in zip(stores[2...], before[2...]) {
+                let source = store === networks.target ? networks.parameters : networks.critic.parameters
+                for index in old.indices {
+                    let expected = old[index] + 0.5 * (source.parameters[index] - old[index])
+                    #expect(abs(store.parameters[index] - expected) < 1e-6)
+                }
+            }
+        }
+    }
+
     // MARK: Spaces and bounds
 
     /// Bounds of doubles that no float is equal to: what is sent lies within them all the same.
@@ -253,9 +298,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [Algorithm.ppo, .a2c, .dqn, .td3, .sac]) func spacesOfNoNumbersAreRefused(algorithm: Algorithm)
-        throws
-    {
+    @Test(arguments: Algorithm.allCases) func spacesOfNoNumbersAreRefused(algorithm: Algorithm) throws {
         let box = Space.box(Box(low: Float(-1), high: Float(1), shape: [2]))
         let nothing = Space.box(Box(low: Float(-1), high: Float(1), shape: [0]))
         let actions: Space = algorithm == .dqn ? .discrete(count: 2) : box

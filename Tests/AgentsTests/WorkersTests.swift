@@ -91,6 +91,7 @@ import Testing
         (.a2c, "CartPole-v1", []),
         (.dqn, "CartPole-v1", [("learning_starts", "100"), ("train_freq", "8"), ("gradient_steps", "2")]),
         (.td3, "Pendulum-v1", [("learning_starts", "100"), ("batch_size", "32")]),
+        (.ddpg, "Pendulum-v1", [("learning_starts", "100"), ("batch_size", "32"), ("target_update_interval", "3")]),
         (.sac, "Pendulum-v1", [("learning_starts", "100"), ("batch_size", "32"), ("n_steps", "2")]),
     ]
 

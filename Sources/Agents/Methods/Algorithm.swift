@@ -8,6 +8,7 @@ public struct Algorithm: RawRepresentable, CaseIterable, Hashable, Sendable {
         PPO.self,
         A2C.self,
         DQN.self,
+        DDPG.self,
         TD3.self,
         SAC.self,
     ]

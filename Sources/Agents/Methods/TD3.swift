@@ -29,7 +29,7 @@ public enum TD3: Method {
             "target_noise_clip", 0.5, in: 0...10, "that noise stays within ± this")
         /// `n_critics`
         public let critics = Setting<Int>(
-            "n_critics", 2, in: 1...2, "Q-functions; with 1, no noise and no delay it is DDPG")
+            "n_critics", 2, in: 1...2, "Q-functions; with 1, no noise and no delay it is ddpg")
 
         private init() {
             super.init(
@@ -53,192 +53,73 @@ public enum TD3: Method {
         try BoxShape(name, c, observationSpace, actionSpace).policy(c, Networks.init)
     }
 
-    // MARK: Networks
+    // MARK: Learning
 
     /// An actor, critics, and the targets of both.
-    package final class Networks: OffPolicyMethod {
-        package let actor: Network
-        package let parameters: ParameterStore
-        package let target: ParameterStore
-        package let critic: CriticEnsemble
-        private let targets: TargetNetworks
-        private let criticStep: GradientStep
-        private let actorStep: GradientStep
-
+    package final class Networks: DeterministicMethod {
+        package let model: DeterministicActorCritic
+        package let delay: Int
         private let work: BoxWork
-        private let exploration: Exploration
         private let tau: Float
-        private let delay: Int
         private let noiseDeviation: Double
         private let noiseClip: Float
-
-        private let actingWorkspace: Network.Workspace
-        private let pieces: [Piece]
+        private let noises: [Noise]
         package private(set) var updates = 0
-        private var losses = (actor: RunningMean(), critic: RunningMean())
 
-        /// What one piece of a minibatch needs.
-        private final class Piece {
-            let workspace: Network.Workspace
-            /// y, (rows).
-            let targets: Vector<Float>
-            /// The noise of the target actions.
+        /// The noise of the target actions, of one piece of a minibatch.
+        private final class Noise {
             var generator: NumPyGenerator
-            var loss = 0.0
-
-            init(_ actor: Network, rows: Int, generator: NumPyGenerator) {
-                workspace = Network.Workspace(for: actor, capacity: rows)
-                targets = Vector(count: rows)
-                self.generator = generator
-            }
+            init(_ generator: NumPyGenerator) { self.generator = generator }
         }
 
         package init(_ c: Configuration, _ work: BoxWork) {
             self.work = work
-            let (shape, parts) = (work.shape, work.parts)
-            tau = Float(c.tau)
             delay = c.policyDelay
+            tau = Float(c.tau)
             noiseDeviation = c.targetNoise
             noiseClip = Float(c.targetNoiseClip)
-
-            func network(_ name: String, _ layout: inout ParameterLayout) -> Network {
-                shape.input.network(
-                    name, hidden: c.hiddenLayers.actor, outputs: shape.actionSize, activation: c.activation,
-                    layerNorm: c.layerNorm, outputActivation: .tanh, layout: &layout)
+            noises = (0..<work.parts.pieces).map {
+                Noise(work.parts.generator(.targets, seed: work.seed, piece: $0))
             }
-            var layout = ParameterLayout()
-            actor = network("actor", &layout)
-            parameters = ParameterStore(layout)
-            var generator = RandomStream.initialisation.generator(seed: work.seed)
-            actor.initialise(parameters, hidden: .uniform, output: .uniform, generator: &generator)
-            var targetLayout = ParameterLayout()
-            _ = network("actor_target", &targetLayout)
-            target = ParameterStore(targetLayout)
-            target.parameters.copy(parameters.parameters)
-            critic = CriticEnsemble(
-                count: c.critics, observationSize: shape.observationSize, actionSize: shape.actionSize,
-                hidden: c.hiddenLayers.critic, activation: c.activation, layerNorm: c.layerNorm,
-                pieces: parts.pieces, rows: work.minibatches.largest, generator: &generator)
-
-            criticStep = GradientStep([("the critics'", critic.parameters)], work.context) {
-                Adam(count: $0, epsilon: c.adamEpsilon)
-            }
-            actorStep = GradientStep([("the actor's", parameters)], work.context) {
-                Adam(count: $0, epsilon: c.adamEpsilon)
-            }
-            targets = TargetNetworks(
-                [(target, parameters), (critic.target, critic.parameters)], workers: work.workers)
-            exploration = Exploration(c, work)
-            actingWorkspace = Network.Workspace(for: actor, capacity: shape.environments)
-            let (actor, rows) = (actor, work.minibatches.largest)
-            pieces = (0..<parts.pieces).map {
-                Piece(actor, rows: rows, generator: parts.generator(.targets, seed: work.seed, piece: $0))
-            }
+            model = DeterministicActorCritic(c, work, critics: c.critics)
         }
-
-        package var operations: Double {
-            2 * Double(work.minibatches.count)
-                * (3 * actor.multiplications + 9 * critic.networks[0].multiplications)
-        }
-
-        package var stores: [ParameterStore] { [parameters, target, critic.parameters, critic.target] }
-
-        package func policy(normalisation: Normalisation) -> any Policy {
-            GreedyPolicy(
-                actor, stores, head: DeterministicHead(actionSize: work.shape.actionSize), codec: work.shape.codec,
-                encoder: work.shape.input.encoder, normalisation: normalisation)
-        }
-
-        // MARK: Acting
-
-        package func act(
-            on observations: Rows, step: Int, isRandom: Bool, progress: Progress, into actions: Matrix,
-            logProbabilities: Vector<Float>
-        ) {
-            if isRandom { return exploration.chooseAtRandom(into: actions) }
-            actions.copy(actor.forward(parameters, observations, actingWorkspace))
-            exploration.addNoise(to: actions, progress: progress)
-        }
-
-        package func episodeEnded(_ environment: Int) { exploration.reset(environment: environment) }
-
-        /// Between two updates of the actor its actions do not change.
-        package func leavesActions(updates count: Int, isRandom: Bool, progress: Progress) -> Bool {
-            updates / delay == (updates + count) / delay
-        }
-
-        // MARK: Learning
 
         package func update(learningRate: Double, progress: Progress, normalisation: Normalisation) throws {
-            let (minibatches, workers) = (work.minibatches, work.workers)
-            minibatches.draw()
-            workers.run(pieces.count) { index in
-                let (piece, batch) = (pieces[index], minibatches.gather(index, normalisation: normalisation))
-                evaluateTargets(piece, batch, index)
-                piece.loss = critic.regress(
-                    batch.inputs, towards: piece.targets.prefix(batch.count), weight: 1 / Float(work.minibatches.count),
-                    piece: index, gradient: criticStep.gradient(piece: index))
+            work.minibatches.draw()
+            work.workers.run(noises.count) { piece in
+                let batch = work.minibatches.gather(piece, normalisation: normalisation)
+                chooseNextActions(batch, piece)
+                model.regress(batch, piece)
             }
-            let criticLoss = pieces.reduce(0) { $0 + $1.loss } / Double(work.minibatches.count)
-            try NotFinite.check(criticLoss, "the critics' loss")
-            try criticStep.apply(learningRate: learningRate)
+            try model.stepCritics(learningRate: learningRate)
 
             // CRUCIAL and easy to overlook: the delay holds for the critics' targets as well as for the actor.
             if (updates + 1) % delay == 0 {
-                workers.run(pieces.count) { index in improve(pieces[index], minibatches.pieces[index], index) }
-                let actorLoss = pieces.reduce(0) { $0 + $1.loss } / Double(work.minibatches.count)
-                try NotFinite.check(actorLoss, "the actor's loss")
-                try actorStep.apply(learningRate: learningRate)
-                targets.follow(rate: tau)
-                losses.actor.add(actorLoss)
+                work.workers.run(noises.count) { piece in model.improve(piece) }
+                try model.stepActor(learningRate: learningRate)
+                model.targets.follow(rate: tau)
             }
-            losses.critic.add(criticLoss)
             updates += 1
         }
 
-        /// y = r + γ (1 − terminated) min Q⁻(s′, clip(π⁻(s′) + clip(ε, ±c), ±1)), ε ~ N(0, σ²).
-        private func evaluateTargets(_ piece: Piece, _ batch: TransitionBatch, _ index: Int) {
-            let output = actor.forward(target, batch.nextObservationRows, piece.workspace)
+        /// a′ = clip(π⁻(s′) + clip(ε, ±c), ±1), ε ~ N(0, σ²).
+        private func chooseNextActions(_ batch: TransitionBatch, _ piece: Int) {
+            let (output, noises) = (model.targetActions(batch, piece), noises[piece])
             // Actions are from -1 to 1 here, and so is the noise: it needs no scaling by the bounds of the space.
             let actions = batch.nextActions
             for row in 0..<batch.count {
                 for column in 0..<actions.columns {
-                    let noise = noiseDeviation == 0 ? 0 : Float(noiseDeviation * piece.generator.standardNormal())
+                    let noise = noiseDeviation == 0 ? 0 : Float(noiseDeviation * noises.generator.standardNormal())
                     actions[row, column] = min(max(output[row, column] + min(max(noise, -noiseClip), noiseClip), -1), 1)
                 }
             }
-            let values = critic.leastTarget(batch.nextInputs, piece: index)
-            for row in 0..<batch.count {
-                piece.targets[row] = batch.rewards[row] + batch.discounts[row] * values[row]
-            }
-        }
-
-        /// The gradient of the mean of −Q₁(s, π(s)) through the action.
-        private func improve(_ piece: Piece, _ batch: TransitionBatch, _ index: Int) {
-            batch.actions.copy(actor.forward(parameters, batch.observationRows, piece.workspace))
-            let (values, byAction) = critic.ascend(
-                batch.inputs, slope: -1 / Float(work.minibatches.count), onlyFirst: true, piece: index)
-            piece.loss = -values.sum()
-            piece.workspace.dense.outputGradients(rows: batch.count).copy(byAction)
-            actor.backward(
-                parameters, batch.observationRows, piece.workspace, gradient: actorStep.gradient(piece: index))
-        }
-
-        // MARK: Reports and state
-
-        package func report(_ metrics: inout Metrics, progress: Progress) {
-            metrics["train/actor_loss"] = losses.actor.take()
-            metrics["train/critic_loss"] = losses.critic.take()
         }
 
         package func code(_ state: inout StateCoder) throws {
             try state(&updates)
-            for store in [target, critic.target] { try state(store) }
-            try criticStep.code(&state)
-            try actorStep.code(&state)
-            try work.minibatches.code(&state)
-            for piece in pieces { try state(&piece.generator) }
-            try exploration.code(&state)
+            try model.code(&state)
+            for noise in noises { try state(&noise.generator) }
+            try model.exploration.code(&state)
         }
     }
 }

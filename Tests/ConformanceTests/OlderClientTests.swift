@@ -88,6 +88,8 @@ struct OlderClientTests {
         }
         // Environments may have got more options; spaces and episodes have to be what they were.
         response.change("make") { $0.remove("spec") }
+        // 1.0 says nothing about the info of a row that failed; since 1.1 it has none (M23).
+        response.change("step") { step in if step.has("faults") { step.remove("info") } }
         response.change("get_state") { part in
             part.set("states", .list(part.byteStrings("states").map { _ in .bytes([1]) }))
         }

@@ -11,8 +11,15 @@ func addEndingChecks(to list: inout CheckList) {
         let (client, idle) = try idleClient(context)
         let ping = RawConnection.frame(client.request("ping").encoded + [UInt8](repeating: 0, count: 200))
         let end = now() + 3 * Double(idle)
-        for byte in ping where !client.raw.hasInput(within: Double(idle) / 3) && now() < end {
+        for byte in ping {
+            if client.raw.hasInput(within: Double(idle) / 3) || now() >= end { break }
             try client.raw.send([byte])
+        }
+        // What is reaped only once the bytes have stopped has been kept by them.
+        guard client.raw.hasInput(within: 0) else {
+            throw CheckFailure(
+                what: "a connection on which a byte comes now and then for \(3 * idle) s",
+                expected: "the notice reaped", got: "no frame", kind: .silent)
         }
         try expectReaped(client, within: 0, "a connection on which a byte comes now and then")
     }
